@@ -1,0 +1,723 @@
+//! The lane protocol: one writer, three ways to read. This file is the algorithm; the models in
+//! `models/lane.rs` run it unchanged and take away each of the edges below in turn.
+//!
+//! | edge | one side | other side | what it carries |
+//! |---|---|---|---|
+//! | W | publish: `tail.store` Release | readable: `tail.load` Relaxed, then `fence(Acquire)` | the frames before `tail` are written |
+//! | I | announce: `intent.store` Relaxed, then `fence(Release)` | validate: `fence(Acquire)`, then `intent.load` | a reader that saw any word of an overwriting copy also sees its announcement |
+//! | A | give back: `head.store` Release, or the group's CAS AcqRel | space: `head.load` Acquire | the frames before `head` were copied out, and may be overwritten |
+//! | G | the group's CAS | the next member's `head.load` Acquire | `tail` is at least `head` |
+//! | E | take over: `epoch_start`, then `epoch`, before the first `tail.store` | `epoch` loaded after `tail` | frames of a new epoch are never taken for the old one's |
+//!
+//! Readers map the producer's line read-only, and there only Relaxed loads are guaranteed: hence always load,
+//! then fence. Every handle keeps its own position and what it last saw of the other side, and looks at the
+//! other side's line only when that is used up.
+//!
+//! Nothing here waits, allocates or calls the system. Frames travel as bytes, in whole frames.
+
+use crate::copy;
+use crate::index::{Corrupt, Cursor, POSITION_LIMIT};
+use crate::layout::NONE;
+use crate::segment::Lane;
+use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use crate::sync::{Site, fence_at, holds, order};
+
+/// Why a producer could not write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WriteError {
+    /// No space: that many frames fit now.
+    Full {
+        free: u64,
+    },
+    /// Another producer has taken the lane over: this handle's lock was lost.
+    Superseded,
+    Corrupt,
+}
+
+impl From<Corrupt> for WriteError {
+    fn from(_: Corrupt) -> Self {
+        Self::Corrupt
+    }
+}
+
+/// The producer's end.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    lane: Lane,
+    at: Cursor,
+    intent: u64,
+    epoch: u64,
+    /// `head` as last seen; used only where frames may not be overwritten.
+    seen_head: u64,
+    gated: bool,
+    limit: u64,
+}
+
+impl Writer {
+    /// Takes the lane over from whoever wrote it last, and carries on where that one stopped. The caller
+    /// holds the lane's seat, and has it from a predecessor that is gone.
+    ///
+    /// `gated`: frames that were not consumed may not be overwritten. `observable`: observers may read, so
+    /// that a write in progress must leave them most of the ring.
+    pub(crate) fn take_over(lane: Lane, gated: bool, observable: bool) -> Result<Self, Corrupt> {
+        let line = lane.producer();
+        let tail = line.tail.load(Relaxed);
+        let intent = if holds(Site::IntentKept) { line.intent.load(Relaxed) } else { tail };
+        let geometry = lane.geometry();
+        if intent >= POSITION_LIMIT || geometry.backlog(intent, tail).is_err() {
+            return Err(Corrupt);
+        }
+        let seen_head = if gated { lane.head().load(Acquire) } else { tail };
+        geometry.backlog(tail, seen_head)?;
+        let epoch = line.epoch.load(Relaxed).checked_add(1).ok_or(Corrupt)?;
+        line.epoch_start.store(tail, Relaxed);
+        line.epoch.store(epoch, Release); // E: before this epoch's first tail
+        let limit = geometry.write_limit(observable);
+        Ok(Self { at: geometry.cursor(tail), lane, intent, epoch, seen_head, gated, limit })
+    }
+
+    pub(crate) fn lane(&self) -> &Lane {
+        &self.lane
+    }
+
+    pub(crate) fn position(&self) -> u64 {
+        self.at.position
+    }
+
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Most frames that one reservation may hold.
+    pub(crate) fn limit(&self) -> u64 {
+        self.limit
+    }
+
+    /// Frames that were pushed and not yet consumed, as far as the consumer has said.
+    pub(crate) fn backlog(&mut self) -> Result<u64, Corrupt> {
+        if !self.gated {
+            return Ok(0);
+        }
+        self.seen_head = self.lane.head().load(order(Site::HeadAcquire, Acquire)); // A
+        self.lane.geometry().backlog(self.at.position, self.seen_head)
+    }
+
+    /// Whether `frames` may be written now without overwriting what nobody has consumed.
+    #[inline]
+    pub(crate) fn check_space(&mut self, frames: u64) -> Result<(), WriteError> {
+        if self.lane.producer().epoch.load(Relaxed) != self.epoch {
+            return Err(WriteError::Superseded);
+        }
+        if !self.gated || !holds(Site::SpaceCheck) {
+            return Ok(());
+        }
+        let capacity = self.lane.geometry().capacity();
+        if self.at.position + frames - self.seen_head <= capacity {
+            return Ok(());
+        }
+        let free = capacity - self.backlog()?;
+        if frames <= free { Ok(()) } else { Err(WriteError::Full { free }) }
+    }
+
+    /// Copies `count` frames in and publishes them: all or nothing. On a lane that observers read they become
+    /// visible a quarter of the ring at a time.
+    #[inline]
+    pub(crate) fn write(&mut self, frames: &[u8], count: u64) -> Result<(), WriteError> {
+        self.check_space(count)?;
+        if count <= self.limit {
+            self.write_run(frames, count);
+        } else {
+            for run in frames.chunks((self.limit * self.lane.geometry().frame()) as usize) {
+                self.write_run(run, run.len() as u64 / self.lane.geometry().frame());
+            }
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn write_run(&mut self, frames: &[u8], count: u64) {
+        self.announce(count);
+        self.store(self.at, frames);
+        self.publish(count);
+    }
+
+    /// Says that the next `count` frames are about to be overwritten.
+    #[inline]
+    pub(crate) fn announce(&mut self, count: u64) {
+        self.intent = self.intent.max(self.at.position + count);
+        self.lane.producer().intent.store(self.intent, Relaxed);
+        fence_at(Site::IntentRelease, Release); // I: pairs with Observer::read
+    }
+
+    /// Copies announced frames in, at `to`; nobody sees them yet.
+    #[inline]
+    pub(crate) fn store(&self, to: Cursor, frames: &[u8]) {
+        copy::store(self.lane.words(), to.offset, frames);
+    }
+
+    /// `count` announced frames in place, to be filled. Only on a lane that nobody may observe.
+    #[cfg(not(all(loom, test)))]
+    #[allow(unsafe_code)]
+    pub(crate) fn lend(&mut self, count: u64) -> (&mut [u8], &mut [u8]) {
+        assert!(self.gated && self.limit == self.lane.geometry().capacity(), "observers may be reading");
+        assert!(
+            self.at.position + count <= self.intent
+                && self.at.position + count - self.seen_head <= self.limit
+        );
+        let bytes = count * self.lane.geometry().frame();
+        // SAFETY: the frames lie between `tail` and `head` + capacity: the consumer is not lent them before
+        // `tail` passes them (edge W), which needs `&mut self`; and there are no observers.
+        unsafe { self.lane.lend_mut(self.at.offset, bytes) }
+    }
+
+    /// Where the next frame goes, `ahead` frames from here.
+    #[inline]
+    pub(crate) fn cursor(&self, ahead: u64) -> Cursor {
+        self.lane.geometry().advance(self.at, ahead)
+    }
+
+    /// Makes the next `count` frames visible.
+    #[inline]
+    pub(crate) fn publish(&mut self, count: u64) {
+        self.at = self.lane.geometry().advance(self.at, count);
+        self.lane.producer().tail.store(self.at.position, order(Site::TailRelease, Release)); // W
+    }
+
+    /// Marks the end of the stream here. Readers drain to it.
+    pub(crate) fn finish(&mut self) {
+        self.lane.producer().end.store(self.at.position, Release); // after the last tail: E
+    }
+}
+
+/// `tail`, with the frames before it.
+#[inline]
+pub(crate) fn readable(lane: &Lane) -> u64 {
+    let tail = lane.producer().tail.load(Relaxed);
+    fence_at(Site::TailAcquire, Acquire); // W: pairs with Writer::publish
+    tail
+}
+
+/// The consumer's end of a lane that has only one: what it was lent it may use in place, and it moves `head`
+/// with a plain store.
+#[derive(Debug)]
+pub(crate) struct Exclusive {
+    lane: Lane,
+    at: Cursor,
+    /// `head` as the producer knows it; at most `lazy_limit` behind `at`.
+    given_back: u64,
+    seen_tail: u64,
+}
+
+impl Exclusive {
+    /// Carries on at `head`. The caller holds the consumer's seat.
+    pub(crate) fn attach(lane: Lane) -> Result<Self, Corrupt> {
+        let head = lane.head().load(Relaxed);
+        let tail = readable(&lane);
+        lane.geometry().backlog(tail, head)?;
+        Ok(Self { at: lane.geometry().cursor(head), lane, given_back: head, seen_tail: tail })
+    }
+
+    pub(crate) fn lane(&self) -> &Lane {
+        &self.lane
+    }
+
+    pub(crate) fn position(&self) -> u64 {
+        self.at.position
+    }
+
+    /// Frames that can be taken now; looks at the producer's line only if fewer than `wanted` are known of.
+    #[inline]
+    pub(crate) fn available(&mut self, wanted: u64) -> Result<u64, Corrupt> {
+        let known = self.seen_tail - self.at.position;
+        if known >= wanted {
+            return Ok(known);
+        }
+        let tail = readable(&self.lane);
+        self.lane.geometry().backlog(tail, self.given_back)?;
+        self.seen_tail = tail.max(self.at.position);
+        Ok(self.seen_tail - self.at.position)
+    }
+
+    /// Copies out the next frames without taking them. The caller asked [`available`](Self::available).
+    #[inline]
+    pub(crate) fn copy(&self, out: &mut [u8]) {
+        copy::load(self.lane.words(), self.at.offset, out);
+    }
+
+    /// The next `frames` frames in place, in two parts where they wrap and the lane is mapped only once.
+    #[cfg(not(all(loom, test)))]
+    #[allow(unsafe_code)]
+    pub(crate) fn lend(&self, frames: u64) -> (&[u8], &[u8]) {
+        assert!(frames <= self.seen_tail - self.at.position);
+        // SAFETY: the frames lie between `head` and `tail`. The producer stores to them only after `head` has
+        // passed them (edge A, SpaceCheck), and only `give_back`, which needs `&mut self`, moves `head`.
+        unsafe { self.lane.lend(self.at.offset, frames * self.lane.geometry().frame()) }
+    }
+
+    /// Takes frames; they are given back at the next [`give_back`](Self::give_back).
+    #[inline]
+    pub(crate) fn take(&mut self, frames: u64) {
+        self.at = self.lane.geometry().advance(self.at, frames);
+    }
+
+    /// Whether so many frames are kept back that they should be given back now.
+    #[inline]
+    pub(crate) fn keeps_too_many(&self) -> bool {
+        self.at.position - self.given_back >= self.lane.geometry().lazy_limit()
+    }
+
+    /// Lets the producer overwrite what was taken. True if there was any: then space must be notified.
+    #[inline]
+    pub(crate) fn give_back(&mut self) -> bool {
+        if self.given_back == self.at.position {
+            return false;
+        }
+        self.given_back = self.at.position;
+        self.lane.head().store(self.given_back, order(Site::HeadRelease, Release)); // A: pairs with Writer::backlog
+        true
+    }
+}
+
+/// A consumer that shares a lane with others: copy, then CAS. A CAS that succeeds proves that nobody moved
+/// `head` since the copy, so the producer cannot have reused those frames.
+#[derive(Debug)]
+#[cfg_attr(not(test), allow(dead_code, reason = "the third cursor: the work queue stands on it"))]
+pub(crate) struct Group {
+    lane: Lane,
+    at: Cursor,
+    seen_tail: u64,
+}
+
+#[cfg_attr(not(test), allow(dead_code, reason = "the third cursor: the work queue stands on it"))]
+impl Group {
+    pub(crate) fn attach(lane: Lane) -> Self {
+        Self { at: lane.geometry().cursor(0), lane, seen_tail: 0 }
+    }
+
+    /// Copies up to `most` frames out and claims them: first position and count, `None` if there are none.
+    pub(crate) fn take(&mut self, out: &mut [u8], most: u64) -> Result<Option<(u64, u64)>, Corrupt> {
+        let geometry = *self.lane.geometry();
+        loop {
+            let head = self.lane.head().load(order(Site::GroupHead, Acquire)); // G
+            if head >= self.seen_tail {
+                self.seen_tail = readable(&self.lane);
+            }
+            let frames = geometry.backlog(self.seen_tail, head)?.min(most);
+            if frames == 0 {
+                return Ok(None);
+            }
+            self.at = geometry.seek(self.at, head);
+            let bytes = (frames * geometry.frame()) as usize;
+            if holds(Site::GroupCopyFirst) {
+                copy::load(self.lane.words(), self.at.offset, &mut out[..bytes]);
+            }
+            if self.claim(head, head + frames) {
+                if !holds(Site::GroupCopyFirst) {
+                    copy::load(self.lane.words(), self.at.offset, &mut out[..bytes]);
+                }
+                return Ok(Some((head, frames)));
+            }
+        }
+    }
+
+    fn claim(&self, from: u64, to: u64) -> bool {
+        if !holds(Site::GroupCas) {
+            self.lane.head().store(to, Release);
+            return true;
+        }
+        let success = order(Site::HeadRelease, AcqRel); // A, G
+        self.lane.head().compare_exchange(from, to, success, Relaxed).is_ok()
+    }
+}
+
+/// What an observer's read gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Observed {
+    /// Position of the first frame in the buffer.
+    pub(crate) first: u64,
+    pub(crate) frames: u64,
+    /// Frames overwritten before this observer came to them, right before `first`.
+    pub(crate) lost: u64,
+}
+
+/// Reads without taking, and disturbs nobody: copies, then asks whether the producer was there meanwhile.
+#[derive(Debug)]
+pub(crate) struct Observer {
+    lane: Lane,
+    at: Cursor,
+    seen_tail: u64,
+}
+
+impl Observer {
+    pub(crate) fn attach(lane: Lane, position: u64) -> Self {
+        Self { at: lane.geometry().cursor(position.min(POSITION_LIMIT)), lane, seen_tail: 0 }
+    }
+
+    pub(crate) fn lane(&self) -> &Lane {
+        &self.lane
+    }
+
+    pub(crate) fn position(&self) -> u64 {
+        self.at.position
+    }
+
+    pub(crate) fn seek(&mut self, position: u64) {
+        self.at = self.lane.geometry().seek(self.at, position.min(POSITION_LIMIT));
+    }
+
+    /// Copies up to `most` frames into `out`. Lapped frames are counted, the valid rest of a lapped copy is
+    /// kept. If nothing was left of it the observer has moved ahead and tries once more; then it says so, with
+    /// `frames` 0 and the loss. `frames` and `lost` both 0: nothing new.
+    pub(crate) fn read(&mut self, out: &mut [u8], most: u64) -> Result<Observed, Corrupt> {
+        let from = self.at.position;
+        let mut observed = self.read_once(out, most)?;
+        if observed.frames == 0 && observed.lost > 0 {
+            observed = self.read_once(out, most)?;
+        }
+        Ok(Observed { lost: observed.first - from, ..observed })
+    }
+
+    fn read_once(&mut self, out: &mut [u8], most: u64) -> Result<Observed, Corrupt> {
+        let geometry = *self.lane.geometry();
+        let line = self.lane.producer();
+        let from = self.at.position;
+        let tail = readable(&self.lane);
+        let intent = line.intent.load(Relaxed);
+        if tail < self.seen_tail || intent < tail || intent >= POSITION_LIMIT {
+            return Err(Corrupt);
+        }
+        self.seen_tail = tail;
+        if from < geometry.oldest(intent) {
+            self.at = geometry.seek(self.at, geometry.resume(intent, tail).max(from));
+        }
+        let first = self.at.position;
+        let frames = tail.saturating_sub(first).min(most);
+        if frames == 0 {
+            return Ok(Observed { first, frames, lost: first - from });
+        }
+        let bytes = (frames * geometry.frame()) as usize;
+        copy::load(self.lane.words(), self.at.offset, &mut out[..bytes]);
+        fence_at(Site::IntentAcquire, Acquire); // I: pairs with Writer::announce
+        let announced = if holds(Site::IntentNotTail) { &line.intent } else { &line.tail };
+        let intent = announced.load(Relaxed);
+        let valid = if holds(Site::IntentCheck) { geometry.valid_from(first, frames, intent) } else { first };
+        if valid == first {
+            self.at = geometry.advance(self.at, frames);
+            return Ok(Observed { first, frames, lost: first - from });
+        }
+        let torn = valid - first;
+        if torn < frames {
+            out.copy_within((torn * geometry.frame()) as usize..bytes, 0);
+            self.at = geometry.advance(self.at, frames);
+        } else {
+            let ahead = geometry.resume(intent, readable(&self.lane)).max(valid);
+            self.at = geometry.seek(self.at, ahead);
+        }
+        let first = self.at.position - (frames - torn);
+        Ok(Observed { first, frames: frames - torn, lost: first - from })
+    }
+}
+
+/// Where the stream was finished, if it was.
+#[inline]
+pub(crate) fn end(lane: &Lane) -> Option<u64> {
+    let end = lane.producer().end.load(Relaxed);
+    if end == NONE {
+        return None;
+    }
+    fence_at(Site::TailAcquire, Acquire); // E: whoever sees the end sees the last tail
+    Some(end)
+}
+
+/// The epoch, and where it began. Load after `tail`.
+#[inline]
+pub(crate) fn epoch(lane: &Lane) -> u64 {
+    lane.producer().epoch.load(Relaxed)
+}
+
+/// Where the current epoch began.
+pub(crate) fn epoch_start(lane: &Lane) -> u64 {
+    fence_at(Site::TailAcquire, Acquire); // E
+    lane.producer().epoch_start.load(Relaxed)
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::descriptor::{Descriptor, Kind};
+    use crate::format::SampleFormat;
+    use crate::segment::Segment;
+    use proptest::prelude::*;
+    use std::collections::VecDeque;
+    use std::sync::Arc;
+
+    const FRAME: usize = 6; // words of two bytes
+
+    fn segment(kind: Kind, capacity: u64) -> Arc<Segment> {
+        Segment::heap(Descriptor { kind, capacity, frame_bytes: FRAME as u32, ..Descriptor::example() })
+    }
+
+    fn frame(position: u64) -> [u8; FRAME] {
+        let mut bytes = [0; FRAME];
+        bytes.copy_from_slice(&(position * 0x9E37_79B9).to_le_bytes()[..FRAME]);
+        bytes
+    }
+
+    fn frames(from: u64, count: u64) -> Vec<u8> {
+        (from..from + count).flat_map(frame).collect()
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Write(u64),
+        Reserve { announced: u64, published: u64 },
+        TakeOver,
+        Take(u64),
+        GiveBack,
+        Reattach,
+        Group(usize, u64),
+        Observe(usize, u64),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            4 => (0u64..12).prop_map(Step::Write),
+            1 => (0u64..12, 0u64..12).prop_map(|(a, b)| Step::Reserve { announced: a.max(b), published: a.min(b) }),
+            1 => Just(Step::TakeOver),
+            3 => (1u64..12).prop_map(Step::Take),
+            1 => Just(Step::GiveBack),
+            1 => Just(Step::Reattach),
+            3 => (0usize..2, 1u64..12).prop_map(|(who, most)| Step::Group(who, most)),
+            3 => (0usize..2, 1u64..12).prop_map(|(who, most)| Step::Observe(who, most)),
+        ]
+    }
+
+    /// What an observer may be told, from the outside: everything from `intent - capacity` to `tail`.
+    fn check_observer(observer: &mut Observer, tail: u64, intent: u64, capacity: u64, most: u64) {
+        let from = observer.position();
+        let mut out = vec![0; (most as usize) * FRAME];
+        let got = observer.read(&mut out, most).unwrap();
+        assert_eq!(got.first, from + got.lost);
+        if got.lost > 0 {
+            assert!(from < intent.saturating_sub(capacity), "lost what was still there");
+        }
+        let left = tail.saturating_sub(got.first);
+        assert_eq!(got.frames, left.min(most));
+        assert_eq!(out[..got.frames as usize * FRAME], frames(got.first, got.frames));
+        assert_eq!(observer.position(), got.first + got.frames);
+    }
+
+    proptest! {
+        #[test]
+        fn spsc_and_its_observers_against_a_queue(steps in prop::collection::vec(step(), 1..200), capacity in 8u64..40) {
+            let shared = segment(Kind::Spsc, capacity);
+            let mut writer = Writer::take_over(shared.lane(0), true, true).unwrap();
+            let mut reader = Exclusive::attach(shared.lane(0)).unwrap();
+            let mut observers = [Observer::attach(shared.lane(0), 0), Observer::attach(shared.lane(0), 3)];
+            let mut queue = VecDeque::new();
+            let (mut tail, mut given, mut intent, mut epoch) = (0u64, 0u64, 0u64, 1);
+            for step in steps {
+                match step {
+                    Step::Write(count) if count <= capacity => {
+                        let fits = tail + count - given <= capacity;
+                        let done = writer.write(&frames(tail, count), count);
+                        prop_assert_eq!(done.is_ok(), fits, "{:?}", done);
+                        if fits {
+                            queue.extend(tail..tail + count);
+                            tail += count;
+                            intent = intent.max(tail);
+                        } else {
+                            prop_assert_eq!(done, Err(WriteError::Full { free: capacity - (tail - given) }));
+                        }
+                    }
+                    Step::Reserve { announced, published }
+                        if announced <= writer.limit() && writer.check_space(announced).is_ok() =>
+                    {
+                        writer.announce(announced);
+                        intent = intent.max(tail + announced);
+                        writer.store(writer.cursor(0), &frames(tail, published));
+                        writer.publish(published);
+                        queue.extend(tail..tail + published);
+                        tail += published;
+                    }
+                    Step::TakeOver => {
+                        writer = Writer::take_over(shared.lane(0), true, true).unwrap();
+                        epoch += 1;
+                        prop_assert_eq!((writer.position(), writer.epoch()), (tail, epoch));
+                    }
+                    Step::Take(most) => {
+                        let count = reader.available(most).unwrap().min(most);
+                        let mut out = vec![0; count as usize * FRAME];
+                        reader.copy(&mut out);
+                        let (first, rest) = reader.lend(count);
+                        prop_assert_eq!([first, rest].concat(), out.clone());
+                        reader.take(count);
+                        let expected: Vec<u8> = queue.drain(..count as usize).flat_map(frame).collect();
+                        prop_assert_eq!(out, expected);
+                    }
+                    Step::GiveBack => {
+                        reader.give_back();
+                        given = reader.position();
+                    }
+                    Step::Reattach => {
+                        // A successor of a killed reader sees again what was not given back.
+                        for position in (given..reader.position()).rev() {
+                            queue.push_front(position);
+                        }
+                        reader = Exclusive::attach(shared.lane(0)).unwrap();
+                        prop_assert_eq!(reader.position(), given);
+                    }
+                    Step::Observe(who, most) => check_observer(&mut observers[who], tail, intent, capacity, most),
+                    _ => {}
+                }
+            }
+        }
+
+        #[test]
+        fn a_group_takes_each_frame_once(steps in prop::collection::vec(step(), 1..200), capacity in 8u64..40) {
+            let shared = segment(Kind::Spsc, capacity);
+            let mut writer = Writer::take_over(shared.lane(0), true, true).unwrap();
+            let mut group = [Group::attach(shared.lane(0)), Group::attach(shared.lane(0))];
+            let (mut tail, mut head) = (0u64, 0u64);
+            for step in steps {
+                match step {
+                    Step::Write(count) if count <= capacity => {
+                        let done = writer.write(&frames(tail, count), count);
+                        prop_assert_eq!(done.is_ok(), tail + count - head <= capacity);
+                        if done.is_ok() {
+                            tail += count;
+                        }
+                    }
+                    Step::Group(who, most) => {
+                        let mut out = vec![0; most as usize * FRAME];
+                        match group[who].take(&mut out, most).unwrap() {
+                            None => prop_assert_eq!(tail, head),
+                            Some((first, count)) => {
+                                // It may not have looked at the newest tail, but never stands before it empty-handed.
+                                prop_assert!(first == head && count > 0 && count <= most.min(tail - head));
+                                prop_assert_eq!(&out[..count as usize * FRAME], frames(first, count));
+                                head += count;
+                            }
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        }
+
+        #[test]
+        fn broadcast_never_is_full_and_counts_what_it_laps(steps in prop::collection::vec(step(), 1..200), capacity in 8u64..40) {
+            let shared = segment(Kind::Broadcast, capacity);
+            let mut writer = Writer::take_over(shared.lane(0), false, true).unwrap();
+            let mut observers = [Observer::attach(shared.lane(0), 0), Observer::attach(shared.lane(0), 3)];
+            let (mut tail, mut intent) = (0u64, 0u64);
+            for step in steps {
+                match step {
+                    Step::Write(count) => {
+                        writer.write(&frames(tail, count * 7), count * 7).unwrap();
+                        tail += count * 7;
+                        intent = intent.max(tail);
+                    }
+                    Step::Reserve { announced, .. } => {
+                        writer.announce(announced.min(writer.limit()));
+                        intent = intent.max(tail + announced.min(writer.limit()));
+                    }
+                    Step::TakeOver => writer = Writer::take_over(shared.lane(0), false, true).unwrap(),
+                    Step::Observe(who, most) => check_observer(&mut observers[who], tail, intent, capacity, most),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_superseded_writer_notices() {
+        let shared = segment(Kind::Broadcast, 8);
+        let mut first = Writer::take_over(shared.lane(0), false, true).unwrap();
+        let mut second = Writer::take_over(shared.lane(0), false, true).unwrap();
+        assert_eq!(first.write(&frames(0, 1), 1), Err(WriteError::Superseded));
+        assert_eq!(second.write(&frames(0, 1), 1), Ok(()));
+    }
+
+    #[test]
+    fn impossible_positions_are_refused_not_followed() {
+        let set = |kind, tail: u64, intent: u64, head: u64| {
+            let shared = segment(kind, 8);
+            shared.lane(0).producer().tail.store(tail, Relaxed);
+            shared.lane(0).producer().intent.store(intent, Relaxed);
+            shared.lane(0).head().store(head, Relaxed);
+            shared
+        };
+        for (tail, intent, head) in [(9, 9, 0), (5, 4, 5), (u64::MAX, u64::MAX, 0), (3, 3, 4), (0, 100, 0)] {
+            let shared = set(Kind::Spsc, tail, intent, head);
+            assert!(Writer::take_over(shared.lane(0), true, true).is_err(), "{tail} {intent} {head}");
+        }
+        let shared = set(Kind::Spsc, 9, 9, 0);
+        assert!(Exclusive::attach(shared.lane(0)).is_err());
+        let mut out = [0; FRAME];
+        assert_eq!(Group::attach(shared.lane(0)).take(&mut out, 1), Err(Corrupt));
+        for (tail, intent) in [(5, 4), (u64::MAX - 1, u64::MAX)] {
+            let shared = set(Kind::Broadcast, tail, intent, 0);
+            assert_eq!(Observer::attach(shared.lane(0), 0).read(&mut out, 1), Err(Corrupt));
+        }
+        let shared = set(Kind::Broadcast, 5, 5, 0);
+        let mut observer = Observer::attach(shared.lane(0), 0);
+        observer.read(&mut out, 1).unwrap();
+        shared.lane(0).producer().tail.store(2, Relaxed);
+        assert_eq!(observer.read(&mut out, 1), Err(Corrupt), "tail went back");
+    }
+
+    /// Threads on the heap segment: what an observer accepts was never torn, and with the check removed it
+    /// would have been (the models prove that; here the harness shows that it can see tearing at all).
+    #[test]
+    fn concurrent_observers_never_accept_a_torn_frame() {
+        const WORDS: usize = 128;
+        let shared = Segment::heap(Descriptor {
+            kind: Kind::Broadcast,
+            capacity: 8,
+            frame_bytes: (WORDS * 8) as u32,
+            format: SampleFormat::Opaque,
+            ..Descriptor::example()
+        });
+        let stop = Arc::new(crate::sync::AtomicU32::new(0));
+        let producer = std::thread::spawn({
+            let (lane, stop) = (shared.lane(0), Arc::clone(&stop));
+            move || {
+                let mut writer = Writer::take_over(lane, false, true).unwrap();
+                while stop.load(Relaxed) == 0 {
+                    let bytes: Vec<u8> =
+                        [writer.position(); WORDS].iter().flat_map(|word| word.to_le_bytes()).collect();
+                    writer.write(&bytes, 1).unwrap();
+                }
+            }
+        });
+        let mut observer = Observer::attach(shared.lane(0), 0);
+        let mut out = vec![0; 4 * WORDS * 8];
+        let (mut accepted, mut lost, mut raw_torn) = (0u64, 0u64, 0u64);
+        let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        while (accepted < 5_000 || lost == 0 || raw_torn == 0) && std::time::Instant::now() < until {
+            let got = observer.read(&mut out, 4).unwrap();
+            lost += got.lost;
+            accepted += got.frames;
+            for (i, frame) in out.chunks_exact(WORDS * 8).take(got.frames as usize).enumerate() {
+                let expected = (got.first + i as u64).to_le_bytes();
+                assert!(
+                    frame.chunks_exact(8).all(|word| word == expected),
+                    "torn at {}",
+                    got.first + i as u64
+                );
+            }
+            // The same copy without the protocol.
+            copy::load(shared.lane(0).words(), 0, &mut out[..WORDS * 8]);
+            if out[..8] != out[(WORDS - 1) * 8..WORDS * 8] {
+                raw_torn += 1;
+            }
+        }
+        stop.store(1, Relaxed);
+        producer.join().unwrap();
+        assert!(
+            accepted > 0 && lost > 0 && raw_torn > 0,
+            "{accepted} accepted, {lost} lost, {raw_torn} torn"
+        );
+    }
+}

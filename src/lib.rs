@@ -1,0 +1,114 @@
+//! Live signals from one process to many, on one machine, through a cyclic buffer in named shared memory.
+//!
+//! An *acquisition* process pushes frames (one sample of every channel) and never waits. *Viewers* read the
+//! newest, or all that is retained, without anybody noticing them. A *consumer* takes each frame once, and
+//! nothing is lost. When frames are lost to a reader, it is told how many, and where. Any process may be killed
+//! at any instruction: nothing wedges, and a successor carries on.
+//!
+//! It is not a network protocol, not a message queue for objects, not a database: one machine, plain data,
+//! as much history as the ring holds. It resamples, pads and smooths nothing.
+//!
+//! | to | call | get |
+//! |---|---|---|
+//! | push | [`create`]`(name)...`[`producer`](Builder::producer) | [`Producer`]: `push`, `push_wait`, `reserve`, `finish` |
+//! | read | [`open`]`(name)...`[`observer`](Open::observer) | [`Observer`]: `read`, `try_read`, `seek` |
+//! | take | [`open`]`(name)...`[`consumer`](Open::consumer) | [`Consumer`]: `read`, `chunk`, of a [`Kind::Spsc`] ring |
+//! | look | [`open`]`(name).`[`status`](Open::status), [`list`] | [`Status`]: what it is, who is attached, who died |
+//!
+//! A stream of signals has [`channels`](Builder::channels), a [`rate`](Builder::rate) and one of the
+//! [sample formats](SampleFormat); a plain ring holds elements of any [`Pod`](bytemuck::Pod) type. How long a
+//! read waits, and for how much, is a [`Wait`]. What can go wrong while frames flow is a small `Copy` value,
+//! [`PushError`] or [`ReadError`]; what can go wrong before is an [`Error`] that says what to do.
+//!
+//! ```
+//! use annulus::{Channel, Start, Wait};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let name = format!("doc-{}", std::process::id());
+//! // In the acquisition process:
+//! let mut producer = annulus::create(&name)
+//!     .channels([Channel::new("MLII").unit("mV").scaled(0.005, -5.12)])
+//!     .rate(360.0)
+//!     .producer::<i16>()?;
+//! producer.push(&[1024, 1030, 1041])?;
+//!
+//! // In any other process:
+//! let mut viewer = annulus::open(&name).start(Start::Oldest).observer::<i16>()?;
+//! let mut samples = [0; 360];
+//! let read = viewer.read(&mut samples, Wait::new())?;
+//! assert_eq!(samples[..read.frames], [1024, 1030, 1041]);
+//! # Ok(()) }
+//! ```
+//!
+//! # Reading the code
+//! `layout.rs` has the bytes, `index.rs` the arithmetic, `lane.rs` the algorithm with its edges named, and
+//! `models/` its proof. Above them `ring/` says who holds which end, `lifecycle.rs` how handles come and go.
+//!
+//! Linux on 64-bit little-endian machines; other systems are to follow.
+#![warn(missing_docs)]
+
+#[cfg(not(target_os = "linux"))]
+compile_error!("annulus runs on Linux so far: on this system it has no shared memory backend yet");
+
+#[cfg(doctest)]
+mod compile_fail;
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
+
+mod copy;
+mod index;
+mod lane;
+mod layout;
+mod ring;
+mod sync;
+mod wait;
+
+// The models run the files above unchanged, on a heap of loom's atomics in the place of a segment.
+#[cfg(all(loom, test))]
+mod models;
+#[cfg(all(loom, test))]
+#[path = "models/segment.rs"]
+mod segment;
+
+#[cfg(not(all(loom, test)))]
+mod segment;
+
+macro_rules! outside_of_models {
+    ($($item:item)*) => { $(#[cfg(not(all(loom, test)))] $item)* };
+}
+
+outside_of_models! {
+    mod channel;
+    mod descriptor;
+    mod error;
+    mod format;
+    mod lifecycle;
+    mod name;
+    mod seat;
+    mod shm;
+    mod stream;
+    mod time;
+
+    pub use bytemuck;
+    pub use channel::Channel;
+    pub use descriptor::Kind;
+    pub use error::Error;
+    pub use format::{SampleFormat, SampleType, UnknownFormat};
+    pub use lifecycle::Existing;
+    pub use num_complex::Complex;
+    pub use seat::Role;
+    pub use stream::{
+        Attached, Builder, Chunk, Consumer, Info, Listed, Observer, Open, Producer, ProducerState, Reservation,
+        Start, Status, create, list, list_in, open,
+    };
+    pub use time::monotonic_ns;
+
+    /// Where streams are, unless a caller names a directory: `$ANNULUS_DIR`, or `/dev/shm/annulus-<uid>`.
+    pub fn default_directory() -> std::path::PathBuf {
+        shm::directory::default_path()
+    }
+}
+
+pub use ring::{Frames, PushError, ReadError, Restart};
+pub use wait::{Strategy, Wait};

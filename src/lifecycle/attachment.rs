@@ -1,0 +1,100 @@
+//! A handle's hold on a segment, and how it leaves.
+
+use super::gate;
+use crate::layout::{GATE_BYTE, RETIRED, SEAT_BYTES};
+use crate::ring::{Death, Peers};
+use crate::seat::{self, Role};
+use crate::segment::Segment;
+use crate::shm::directory::Directory;
+use crate::shm::lock::{LockFile, Mode};
+use crate::sync::Ordering::{Relaxed, SeqCst};
+use core::time::Duration;
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// How long the last one tries to clean up.
+const LEAVE_TIMEOUT: Duration = Duration::from_millis(200);
+
+/// A handle's hold on a segment: its mapping, its open of the object, its seat. Dropping it leaves.
+#[derive(Debug)]
+pub(crate) struct Attachment {
+    pub(super) segment: Arc<Segment>,
+    pub(super) lock: LockFile,
+    pub(super) seat: Option<u32>,
+    pub(super) directory: Directory,
+    pub(super) object: String,
+}
+
+impl Attachment {
+    pub(crate) fn segment(&self) -> &Arc<Segment> {
+        &self.segment
+    }
+
+    pub(crate) fn lock(&self) -> &LockFile {
+        &self.lock
+    }
+
+    pub(crate) fn path(&self) -> std::path::PathBuf {
+        self.directory.path().join(&self.object)
+    }
+
+    /// Whether this handle came here through `fork`.
+    #[inline]
+    pub(crate) fn forked(&self) -> bool {
+        self.lock.forked()
+    }
+
+    /// Says in the attach table where this handle is, for listings.
+    #[inline]
+    pub(crate) fn post(&self, position: u64, lost: u64) {
+        if let Some(seat) = self.seat {
+            let entry = self.segment.seat(seat);
+            entry.position.store(position, Relaxed);
+            entry.lost.store(lost, Relaxed);
+        }
+    }
+
+    fn leave(&self) -> io::Result<()> {
+        let Some(seat) = self.seat else { return Ok(()) };
+        seat::leave(&self.segment, seat);
+        if !gate(&self.lock, Mode::Exclusive, Instant::now() + LEAVE_TIMEOUT)? {
+            return Ok(()); // whoever is inside may be attaching: then it is not ours to remove
+        }
+        let others = seat::any_held(&self.lock, 0..self.segment.descriptor().seats())?;
+        if !others && !self.segment.descriptor().keep && !self.left_behind()? {
+            self.segment.state().state.store(RETIRED, SeqCst);
+            if self.directory.is_named(&self.object, &self.lock) {
+                self.directory.unlink(&self.object).map_err(io::Error::other)?;
+            }
+        }
+        // The seat before the gate: the next one inside must not find us here, or nobody removes.
+        self.lock.unlock(SEAT_BYTES + u64::from(seat))?;
+        self.lock.unlock(GATE_BYTE)
+    }
+
+    /// Whether a producer or consumer died here: then the ring stays, to be resumed or salvaged.
+    fn left_behind(&self) -> io::Result<bool> {
+        for seat in 0..seat::range(self.segment.descriptor(), Role::Lossless).end {
+            if seat::died(&self.lock, &self.segment, seat)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+impl Peers for Attachment {
+    fn death(&self) -> Option<Death> {
+        seat::death(&self.lock, &self.segment)
+    }
+}
+
+impl Drop for Attachment {
+    fn drop(&mut self) {
+        if !self.forked() {
+            // A system that refuses here leaves the object to the next one who comes by its name.
+            let _ = self.leave();
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! Create, open, replace, remove: how handles come to a segment, and how the last one cleans up.
+//!
+//! Everybody passes the *attach gate*, a lock byte of the object: attaching takes it shared, replacing and
+//! removing take it exclusively. Inside, the name is compared with the object once more, so that nobody
+//! attaches to what is being removed. A name is held only by a live producer, consumer or lossless reader;
+//! viewers do not hold it. The order of the checks is that of the proofs; change it only with them.
+
+mod attachment;
+mod found;
+
+pub(crate) use attachment::Attachment;
+pub(crate) use found::Opened;
+
+use crate::descriptor::{Descriptor, Kind};
+use crate::error::Error;
+use crate::layout::{self, GATE_BYTE, LIVE, SEAT_BYTES};
+use crate::name::Name;
+use crate::seat::{self, Role};
+use crate::segment::{Rights, Segment};
+use crate::shm::directory::Directory;
+use crate::shm::lock::{LockFile, Mode};
+use crate::sync::Ordering::SeqCst;
+use core::time::Duration;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::time::Instant;
+
+/// What to do with a stream of the same name that is there already.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Existing {
+    /// Carry on with it if its parameters are the same; replace it if they differ and nobody holds it.
+    #[default]
+    Resume,
+    /// Fail.
+    Refuse,
+    /// Replace it, whatever its parameters, if nobody holds it.
+    Replace,
+}
+
+/// How long to wait for the attach gate, unless the caller says.
+pub(crate) const GATE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Takes the gate, in small steps up to `deadline`. False: somebody inside does not get on.
+fn gate(lock: &LockFile, mode: Mode, deadline: Instant) -> io::Result<bool> {
+    let mut pause = Duration::from_micros(50);
+    while !lock.try_lock(GATE_BYTE, mode)? {
+        if Instant::now() >= deadline {
+            return Ok(false);
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(5));
+    }
+    Ok(true)
+}
+
+fn no_seat(segment: &Segment, role: Role, name: &str) -> Error {
+    let seats = seat::range(segment.descriptor(), role);
+    let name = name.into();
+    match role {
+        Role::Producer => {
+            let pid = seat::pid(segment, seats.start);
+            Error::WriterBusy { name, pid, stopped: is_stopped(pid) }
+        }
+        Role::Consumer => Error::ConsumerBusy { name, pid: seat::pid(segment, seats.start) },
+        Role::Lossless | Role::Observer => Error::NoSeat {
+            name,
+            capacity: seats.end - seats.start,
+            holders: seats.map(|seat| seat::pid(segment, seat)).collect(),
+        },
+    }
+}
+
+/// For a message only: whether the process of that number, as seen from here, is stopped.
+fn is_stopped(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
+    matches!(state, Some('T' | 't'))
+}
+
+fn check_role(descriptor: &Descriptor, role: Role, name: &str) -> Result<(), Error> {
+    let wrong = |why| Err(Error::WrongKind { name: name.into(), kind: descriptor.kind, why });
+    match role {
+        Role::Consumer if descriptor.kind == Kind::Broadcast => wrong("it has no consumer; observe it"),
+        Role::Observer if descriptor.unobserved => wrong("it was created without observers"),
+        _ => Ok(()),
+    }
+}
+
+/// Opens what is there, and sits down for `role`; `seated` false: only an observer, without a seat.
+pub(crate) fn open(
+    directory: &Directory,
+    name: &Name,
+    role: Role,
+    seated: bool,
+    gate_timeout: Duration,
+) -> Result<Attachment, Error> {
+    let until = Instant::now() + gate_timeout;
+    let object = name.object();
+    let text = name.to_string();
+    loop {
+        let Some(found) = Opened::find(directory, &object, seated)? else {
+            return Err(missing(directory, name));
+        };
+        if !found.writable && role != Role::Observer {
+            let refused = io::Error::from(io::ErrorKind::PermissionDenied);
+            return Err(Error::os("write to", &found.path(), refused));
+        }
+        check_role(found.descriptor(), role, &text)?;
+        let rights = match (role, found.writable) {
+            (Role::Producer, true) => Rights::Produce,
+            (_, true) => Rights::Read,
+            (_, false) => Rights::Look,
+        };
+        if !found.pass(Mode::Shared, until, &text)? {
+            continue;
+        }
+        let segment = found.map(rights)?;
+        if segment.state().state.load(SeqCst) != LIVE {
+            found.release();
+            if !found.writable {
+                return Err(missing(directory, name));
+            }
+            let _ = found.retire(until, &text)?; // finishes for a replacer that died half-way
+            continue;
+        }
+        if role == Role::Producer && found::is_finished(&segment) {
+            return Err(Error::Finished { name: text });
+        }
+        if !seated || !found.writable {
+            found.release();
+            return Ok(found.attach(segment, None));
+        }
+        return found.sit(segment, role, &text);
+    }
+}
+
+/// Creates the stream that `wanted` describes, or carries on with it, and sits down for `role`.
+pub(crate) fn create(
+    directory: &Directory,
+    name: &Name,
+    wanted: &Descriptor,
+    role: Role,
+    existing: Existing,
+    gate_timeout: Duration,
+) -> Result<Attachment, Error> {
+    let until = Instant::now() + gate_timeout;
+    let object = name.object();
+    let text = name.to_string();
+    check_role(wanted, role, &text)?;
+    loop {
+        let Some(found) = Opened::find(directory, &object, true)? else {
+            match build(directory, &object, wanted, role)? {
+                Some(attachment) => return Ok(attachment),
+                None => continue, // somebody was faster: take theirs
+            }
+        };
+        if existing == Existing::Refuse {
+            return Err(Error::AlreadyExists { name: text });
+        }
+        if !found.writable {
+            let refused = io::Error::from(io::ErrorKind::PermissionDenied);
+            return Err(Error::os("write to", &found.path(), refused));
+        }
+        let same = found.descriptor().parameters() == wanted.parameters();
+        if same && existing == Existing::Resume {
+            if !found.pass(Mode::Shared, until, &text)? {
+                continue;
+            }
+            let rights = if role == Role::Producer { Rights::Produce } else { Rights::Read };
+            let segment = found.map(rights)?;
+            if segment.state().state.load(SeqCst) == LIVE && !found::is_finished(&segment) {
+                return found.sit(segment, role, &text);
+            }
+            found.release();
+        }
+        if let Err(holder) = found.retire(until, &text)? {
+            let segment = found.map(Rights::Look)?;
+            return Err(if same {
+                no_seat(&segment, seat::role(found.descriptor(), holder), &text)
+            } else {
+                Error::Incompatible {
+                    name: text,
+                    found: format!("{} by process {}", describe(found.descriptor()), seat::pid(&segment, holder)),
+                    wanted: describe(wanted),
+                }
+            });
+        }
+    }
+}
+
+/// What tells two sets of parameters apart.
+fn describe(descriptor: &Descriptor) -> String {
+    format!("{} {}, {} frames retained", descriptor.kind, descriptor.summary(), descriptor.capacity)
+}
+
+/// Builds the whole object without a name, sits down in it, and links it. `None`: the name is taken.
+fn build(
+    directory: &Directory,
+    object: &str,
+    wanted: &Descriptor,
+    role: Role,
+) -> Result<Option<Attachment>, Error> {
+    let too_large = || Error::parameter("the ring would be too large to exist: retain less");
+    let bytes = wanted.encode().ok_or_else(too_large)?;
+    let regions = wanted.regions().ok_or_else(too_large)?;
+    let file = directory.create_unnamed(regions.total)?;
+    let failed = |operation| move |error| Error::os(operation, directory.path(), error);
+    file.write_all_at(&bytes, 0).map_err(failed("write an object in"))?;
+    let whole = Segment::map(&file, wanted.clone(), Rights::Produce).map_err(failed("map an object in"))?;
+    whole.initialise();
+    let segment = match role {
+        Role::Producer => whole,
+        _ => Segment::map(&file, wanted.clone(), Rights::Read).map_err(failed("map an object in"))?,
+    };
+    let lock = LockFile::new(Directory::reopen(&file, true).map_err(failed("open an object again in"))?);
+    let seat = seat::take(&lock, &segment, role).map_err(failed("take a seat in an object in"))?;
+    if !directory.link(&lock, object)? {
+        return Ok(None);
+    }
+    Ok(Some(Attachment { segment, lock, seat, directory: directory.clone(), object: object.into() }))
+}
+
+/// Removes a stream that nobody holds. Viewers of it are told.
+pub(crate) fn remove(directory: &Directory, name: &Name, gate_timeout: Duration) -> Result<(), Error> {
+    let found = match Opened::find(directory, &name.object(), true) {
+        Ok(Some(found)) => found,
+        Ok(None) => return Err(missing(directory, name)),
+        Err(error @ (Error::Corrupt { .. } | Error::Layout { .. })) => return remove_unreadable(directory, name, error),
+        Err(error) => return Err(error),
+    };
+    let text = name.to_string();
+    match found.retire(Instant::now() + gate_timeout, &text)? {
+        Ok(()) => Ok(()),
+        Err(holder) => {
+            let segment = found.map(Rights::Look)?;
+            Err(no_seat(&segment, seat::role(found.descriptor(), holder), &text))
+        }
+    }
+}
+
+/// Removes an object of ours that this build cannot read, unless somebody holds any seat of it.
+fn remove_unreadable(directory: &Directory, name: &Name, why: Error) -> Result<(), Error> {
+    let object = name.object();
+    let path = directory.path().join(&object);
+    let failed = |error| Error::os("look at", &path, error);
+    let lock = LockFile::new(directory.open_object(&object, true).map_err(failed)?);
+    if lock.is_held(SEAT_BYTES, GATE_BYTE - SEAT_BYTES).map_err(failed)? {
+        return Err(why);
+    }
+    directory.unlink(&object)
+}
+
+/// What to say when a name is not there: which versions or layouts of it are.
+pub(crate) fn missing(directory: &Directory, name: &Name) -> Error {
+    let mut versions = Vec::new();
+    for object in directory.names().unwrap_or_default() {
+        let Some((found, layout)) = Name::from_object(&object) else { continue };
+        if found.base() != name.base() {
+            continue;
+        }
+        if layout != layout::LAYOUT {
+            let path = directory.path().join(&object);
+            return Error::Layout { path, found: format!("layout {layout}, this is layout {}", layout::LAYOUT) };
+        }
+        if let Ok(Some(opened)) = Opened::find(directory, &object, false) {
+            versions.push((found.version(), opened.descriptor().summary()));
+        }
+    }
+    versions.sort();
+    let versions = versions.into_iter().map(|(version, what)| format!("v{version} ({what})")).collect();
+    Error::NotFound { name: name.to_string(), versions }
+}

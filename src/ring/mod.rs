@@ -1,0 +1,251 @@
+//! Who holds which end of a lane, and what they say to each other when there is nothing to do.
+//!
+//! | kind | producer | consumer | observers |
+//! |---|---|---|---|
+//! | `spsc` | [`Producer`], gated by `head` | [`spsc::Consumer`], exclusive | [`broadcast::Observer`] |
+//! | `broadcast` | [`Producer`], never full | none | [`broadcast::Observer`] |
+//!
+//! No system call is made here: sleeping is `wait`'s, and who is alive is asked of [`Peers`].
+
+pub(crate) mod broadcast;
+mod outcome;
+pub(crate) mod spsc;
+
+pub use outcome::{Frames, PushError, ReadError, Restart};
+
+use crate::lane::{self, WriteError, Writer, readable};
+use crate::layout::{NONE, RETIRED};
+use crate::segment::Lane;
+use crate::sync::Ordering::{Acquire, Relaxed};
+use crate::sync::{Site, fence_at, holds};
+use crate::wait::{Event, Fences, Wait};
+use core::time::Duration;
+use std::time::Instant;
+
+/// The producer of a lane is dead: its seat is unlocked, and it never said that it leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Death {
+    pub(crate) pid: u32,
+    pub(crate) epoch: u64,
+}
+
+/// Knows who is alive. Asked once a slice.
+pub(crate) trait Peers {
+    /// Whether the producer died.
+    fn death(&self) -> Option<Death>;
+}
+
+/// Where readers of a lane sleep.
+fn data_event(lane: &Lane) -> Event<'_> {
+    Event { armed: lane.armed(), seq: lane.data_event() }
+}
+
+/// Where a lane's producer sleeps.
+fn space_event(lane: &Lane) -> Event<'_> {
+    Event { armed: &lane.space().armed, seq: &lane.space().seq }
+}
+
+/// The producing end, of any kind of ring.
+#[derive(Debug)]
+pub(crate) struct Producer {
+    writer: Writer,
+    fences: Fences,
+}
+
+impl Producer {
+    /// A producer that took the lane over. Sleeping readers learn of it.
+    pub(crate) fn new(writer: Writer, fences: Fences) -> Self {
+        data_event(writer.lane()).kick();
+        Self { writer, fences }
+    }
+
+    pub(crate) fn writer(&mut self) -> &mut Writer {
+        &mut self.writer
+    }
+
+    pub(crate) fn position(&self) -> u64 {
+        self.writer.position()
+    }
+
+    pub(crate) fn epoch(&self) -> u64 {
+        self.writer.epoch()
+    }
+
+    /// Pushes all of `frames`, or nothing. Never waits.
+    #[inline]
+    pub(crate) fn push(&mut self, frames: &[u8], count: u64) -> Result<(), PushError> {
+        self.writer.write(frames, count).map_err(|error| self.refusal(error, count))?;
+        self.notify();
+        Ok(())
+    }
+
+    /// Tells readers what was published.
+    #[inline]
+    pub(crate) fn notify(&self) {
+        data_event(self.writer.lane()).notify(self.writer.position(), self.fences);
+    }
+
+    #[cold]
+    pub(crate) fn refusal(&self, error: WriteError, count: u64) -> PushError {
+        match error {
+            WriteError::Full { .. } if count > self.writer.lane().geometry().capacity() => PushError::TooLong,
+            WriteError::Full { .. } => PushError::Full,
+            WriteError::Superseded => PushError::Superseded,
+            WriteError::Corrupt => PushError::Corrupt,
+        }
+    }
+
+    /// Pushes all of `frames`, in parts if it must, as space becomes free.
+    pub(crate) fn push_wait(&mut self, frames: &[u8], count: u64, wait: Wait) -> Result<(), PushError> {
+        let deadline = wait.deadline();
+        let frame = self.writer.lane().geometry().frame();
+        let mut pushed = 0;
+        while pushed < count {
+            // Half a ring at a time: the consumer empties one half while the other fills.
+            let part = (count - pushed).min(self.writer.lane().geometry().capacity() / 2);
+            let bytes = &frames[(pushed * frame) as usize..][..(part * frame) as usize];
+            match self.writer.write(bytes, part) {
+                Ok(()) => {
+                    self.notify();
+                    pushed += part;
+                }
+                Err(WriteError::Full { .. }) => {
+                    let target = self.position() + part - self.writer.lane().geometry().capacity();
+                    if !self.await_head(target, wait, deadline)? {
+                        return Err(PushError::Timeout { pushed: pushed as usize });
+                    }
+                }
+                Err(other) => return Err(self.refusal(other, part)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until the consumer has given back everything before `target`. False: out of time.
+    fn await_head(&mut self, target: u64, wait: Wait, deadline: Option<Instant>) -> Result<bool, PushError> {
+        let lane = self.writer.lane();
+        let event = space_event(lane);
+        // Readers that wait for more than fits would sleep for ever beside a producer that waits for them.
+        // So say that this one waits (that alone makes `look` content with less), and wake them.
+        event.armed.fetch_min(target, crate::sync::Ordering::SeqCst);
+        if holds(Site::SpaceClause) {
+            data_event(lane).kick();
+        }
+        let look = || (lane.head().load(Relaxed) >= target).then_some(());
+        let found = event.wait(target, None, wait.strategy, deadline, look, || None);
+        Ok(found.is_some())
+    }
+
+    /// Waits until the consumer has taken everything. False: out of time.
+    pub(crate) fn drain(&mut self, wait: Wait) -> Result<bool, PushError> {
+        self.await_head(self.position(), wait, wait.deadline())
+    }
+
+    /// Marks the end. Sleepers learn of it whatever they wait for.
+    pub(crate) fn finish(&mut self) {
+        self.writer.finish();
+        if holds(Site::FinishKick) {
+            data_event(self.writer.lane()).kick();
+        } else {
+            self.notify();
+        }
+    }
+}
+
+/// What a reader at `position` that wants all before `target` finds now. `None`: keep waiting.
+/// `Ok(())`: frames, perhaps fewer than it wants because no more will come for now.
+fn look(lane: &Lane, position: u64, target: u64) -> Option<Result<(), ReadError>> {
+    let tail = readable(lane);
+    if tail >= target {
+        return Some(Ok(()));
+    }
+    if tail > position && holds(Site::SpaceClause) && lane.space().armed.load(Relaxed) != NONE {
+        return Some(Ok(()));
+    }
+    if let Some(position_of_end) = lane::end(lane) {
+        return Some(verdict(lane, position, tail, ReadError::Ended { position: position_of_end }));
+    }
+    if lane.state().load(Relaxed) == RETIRED {
+        fence_at(Site::TailAcquire, Acquire); // E
+        return Some(verdict(lane, position, tail, ReadError::Replaced));
+    }
+    None
+}
+
+/// After any verdict, `tail` once more: else the last frames, published before it, would be lost.
+fn verdict(lane: &Lane, position: u64, seen_tail: u64, stop: ReadError) -> Result<(), ReadError> {
+    let tail = if holds(Site::VerdictReload) { readable(lane) } else { seen_tail };
+    if tail > position { Ok(()) } else { Err(stop) }
+}
+
+/// What every reader carries along beside its cursor: how far it has been told.
+#[derive(Debug)]
+struct Told {
+    epoch: u64,
+    death_of: u64,
+}
+
+impl Told {
+    fn new(lane: &Lane) -> Self {
+        Self { epoch: lane::epoch(lane), death_of: 0 }
+    }
+
+    /// Waits until a reader at `position` has something to do. `Ok`: there are frames.
+    fn await_frames(
+        &mut self,
+        lane: &Lane,
+        position: u64,
+        wait: Wait,
+        peers: &impl Peers,
+    ) -> Result<(), ReadError> {
+        if wait.frames > lane.geometry().capacity() {
+            return Err(ReadError::TooLong);
+        }
+        let target = position.saturating_add(wait.frames.max(1));
+        if readable(lane) >= target {
+            return Ok(());
+        }
+        let event = data_event(lane);
+        let look = || look(lane, position, target);
+        let each_slice = || {
+            let death = peers.death().filter(|death| death.epoch > self.death_of)?;
+            let tail = readable(lane);
+            if tail > position && holds(Site::VerdictReload) {
+                return Some(Ok(())); // its last frames first
+            }
+            self.death_of = death.epoch;
+            Some(Err(ReadError::ProducerGone { pid: death.pid, position: tail }))
+        };
+        let pause = lane.polling_pause(wait.frames);
+        match event.wait(target, pause, wait.strategy, wait.deadline(), look, each_slice) {
+            Some(found) => found,
+            None if readable(lane) > position => Ok(()),
+            None => Err(ReadError::Timeout),
+        }
+    }
+
+    /// Why there is nothing to read, for one who does not want to wait.
+    fn why_empty(lane: &Lane, position: u64) -> ReadError {
+        match look(lane, position, position + 1) {
+            Some(Err(stop)) => stop,
+            _ => ReadError::Empty,
+        }
+    }
+
+    /// Whether the producer was succeeded. After `tail` was loaded.
+    #[inline]
+    fn restarted(&mut self, lane: &Lane) -> Option<Restart> {
+        let epoch = lane::epoch(lane);
+        if epoch == self.epoch {
+            return None;
+        }
+        let first = self.epoch == 0; // it had none before: this is its start
+        self.epoch = epoch;
+        (!first).then(|| Restart { epoch, position: lane::epoch_start(lane) })
+    }
+}
+
+/// A timeout as a [`Wait`].
+pub(crate) fn within(timeout: Option<Duration>) -> Wait {
+    Wait { timeout, ..Wait::new() }
+}

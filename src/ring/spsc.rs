@@ -1,0 +1,101 @@
+//! One consumer: takes frames out in order, each once. It gives space back lazily where it takes single
+//! frames, and at once when it takes more, finds the ring empty, sees its producer wait, or is dropped; every
+//! giving back is followed by a notification of space.
+
+use super::{Frames, Peers, ReadError, Told, space_event};
+use crate::lane::Exclusive;
+use crate::layout::NONE;
+use crate::sync::Ordering::Relaxed;
+use crate::sync::{Site, holds};
+use crate::wait::{Fences, Wait};
+
+/// The consuming end.
+#[derive(Debug)]
+pub(crate) struct Consumer {
+    cursor: Exclusive,
+    told: Told,
+    fences: Fences,
+}
+
+impl Consumer {
+    pub(crate) fn new(cursor: Exclusive, fences: Fences) -> Self {
+        Self { told: Told::new(cursor.lane()), cursor, fences }
+    }
+
+    pub(crate) fn cursor(&self) -> &Exclusive {
+        &self.cursor
+    }
+
+    pub(crate) fn epoch(&self) -> u64 {
+        self.told.epoch
+    }
+
+    /// Frames that can be taken now.
+    pub(crate) fn available(&mut self) -> Result<u64, ReadError> {
+        Ok(self.cursor.available(u64::MAX)?)
+    }
+
+    /// Frames that can be taken now, at most `most`, at least one.
+    #[inline]
+    pub(crate) fn poll(&mut self, most: u64) -> Result<u64, ReadError> {
+        let frames = self.cursor.available(most)?.min(most);
+        if frames > 0 {
+            return Ok(frames);
+        }
+        self.give_back();
+        match Told::why_empty(self.cursor.lane(), self.cursor.position()) {
+            // Published between the two looks.
+            ReadError::Empty if self.cursor.available(1)? > 0 => self.poll(most),
+            why => Err(why),
+        }
+    }
+
+    /// As [`poll`](Self::poll), after waiting.
+    pub(crate) fn await_frames(
+        &mut self,
+        most: u64,
+        wait: Wait,
+        peers: &impl Peers,
+    ) -> Result<u64, ReadError> {
+        if wait.frames > most {
+            return Err(ReadError::TooLong);
+        }
+        if self.cursor.available(wait.frames)? < wait.frames.max(1) {
+            self.give_back(); // before any way of sleeping
+            self.told.await_frames(self.cursor.lane(), self.cursor.position(), wait, peers)?;
+        }
+        self.poll(most)
+    }
+
+    /// Copies out and takes as many frames as `out` holds; [`poll`](Self::poll) said that they are there.
+    #[inline]
+    pub(crate) fn take_into(&mut self, out: &mut [u8], frames: u64) -> Frames {
+        self.cursor.copy(out);
+        self.take(frames)
+    }
+
+    /// Takes frames that were polled.
+    #[inline]
+    pub(crate) fn take(&mut self, frames: u64) -> Frames {
+        let first_position = self.cursor.position();
+        self.cursor.take(frames);
+        if frames > 1 || self.cursor.keeps_too_many() || self.producer_waits() {
+            self.give_back();
+        }
+        let restarted = self.told.restarted(self.cursor.lane());
+        Frames { first_position, frames: frames as usize, lost_before: 0, restarted }
+    }
+
+    #[inline]
+    fn producer_waits(&self) -> bool {
+        self.cursor.lane().space().armed.load(Relaxed) != NONE
+    }
+
+    /// Gives back what was taken, and wakes a producer that this satisfies.
+    #[inline]
+    pub(crate) fn give_back(&mut self) {
+        if self.cursor.give_back() && holds(Site::SpaceNotify) {
+            space_event(self.cursor.lane()).notify(self.cursor.position(), self.fences);
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Who is attached, and who is alive.
+//!
+//! A seat is *held* by a lock on one byte of the object; the kernel frees it when the holder dies. The entry in
+//! the attach table is what the holder says of itself: a pid for messages, a position for listings, and
+//! whether it is in use. In use, but not held: its holder died. Not in use: it left, or nobody came yet.
+
+use crate::descriptor::Descriptor;
+use crate::lane;
+use crate::layout::{self, FREE, IN_USE};
+use crate::ring::Death;
+use crate::segment::Segment;
+use crate::shm::lock::{LockFile, Mode};
+use crate::sync::Ordering::{Acquire, Relaxed, Release};
+use crate::time::monotonic_ns;
+use core::fmt;
+use core::ops::Range;
+use std::io;
+
+/// What a seat is for. Lane i's producer has seat i; the others follow in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Role {
+    /// Pushes into a lane.
+    Producer,
+    /// Takes frames out.
+    Consumer,
+    /// Reads without taking, and is waited for.
+    Lossless,
+    /// Reads without taking.
+    Observer,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Producer => "producer",
+            Self::Consumer => "consumer",
+            Self::Lossless => "lossless",
+            Self::Observer => "observer",
+        })
+    }
+}
+
+/// The seats for `role`.
+pub(crate) fn range(of: &Descriptor, role: Role) -> Range<u32> {
+    let consumers = of.lanes + of.consumers;
+    match role {
+        Role::Producer => 0..of.lanes,
+        Role::Consumer => of.lanes..consumers,
+        Role::Lossless => consumers..consumers + of.lossless,
+        Role::Observer => consumers + of.lossless..of.seats(),
+    }
+}
+
+/// What `seat` is for.
+pub(crate) fn role(of: &Descriptor, seat: u32) -> Role {
+    let all = [Role::Producer, Role::Consumer, Role::Lossless, Role::Observer];
+    all.into_iter().find(|role| range(of, *role).contains(&seat)).unwrap_or(Role::Observer)
+}
+
+/// Takes a free seat for `role`, and says who we are. `None`: all are held.
+pub(crate) fn take(lock: &LockFile, segment: &Segment, role: Role) -> io::Result<Option<u32>> {
+    for seat in range(segment.descriptor(), role) {
+        if lock.try_lock(layout::SEAT_BYTES + u64::from(seat), Mode::Exclusive)? {
+            enter(segment, seat, role);
+            return Ok(Some(seat));
+        }
+    }
+    Ok(None)
+}
+
+fn enter(segment: &Segment, seat: u32, role: Role) {
+    let entry = segment.seat(seat);
+    entry.state.store(FREE, Relaxed);
+    entry.generation.store(entry.generation.load(Relaxed).wrapping_add(1), Relaxed);
+    entry.role.store(role as u32, Relaxed);
+    entry.pid.store(std::process::id().into(), Relaxed);
+    entry.since_monotonic_ns.store(monotonic_ns(), Relaxed);
+    entry.position.store(0, Relaxed);
+    entry.lost.store(0, Relaxed);
+    let mut name = [0; 16];
+    for (to, from) in name.iter_mut().zip(program().into_bytes()) {
+        *to = from;
+    }
+    for (word, bytes) in entry.program.iter().zip(name.chunks_exact(8)) {
+        let mut eight = [0; 8];
+        eight.copy_from_slice(bytes);
+        word.store(u64::from_le_bytes(eight), Relaxed);
+    }
+    entry.state.store(IN_USE, Release);
+}
+
+/// Says that the holder leaves of its own will. The lock byte is its to free, afterwards.
+pub(crate) fn leave(segment: &Segment, seat: u32) {
+    segment.seat(seat).state.store(FREE, Release);
+}
+
+/// Whether anybody but the caller holds a seat among `seats`.
+pub(crate) fn any_held(lock: &LockFile, seats: Range<u32>) -> io::Result<bool> {
+    lock.is_held(layout::SEAT_BYTES + u64::from(seats.start), u64::from(seats.end - seats.start))
+}
+
+/// Whether the holder of `seat` died in it.
+pub(crate) fn died(lock: &LockFile, segment: &Segment, seat: u32) -> io::Result<bool> {
+    Ok(segment.seat(seat).state.load(Acquire) == IN_USE && !any_held(lock, seat..seat + 1)?)
+}
+
+/// What the entry of `seat` says of its holder.
+pub(crate) fn pid(segment: &Segment, seat: u32) -> u32 {
+    segment.seat(seat).pid.load(Relaxed) as u32
+}
+
+/// The program's name in the entry of `seat`.
+pub(crate) fn program_of(segment: &Segment, seat: u32) -> String {
+    let bytes: Vec<u8> =
+        segment.seat(seat).program.iter().flat_map(|word| word.load(Relaxed).to_le_bytes()).collect();
+    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+    String::from_utf8_lossy(&bytes[..end]).into_owned()
+}
+
+/// Whether the producer of lane 0 is dead.
+///
+/// The four looks interleave with a producer that leaves, and with a successor that comes. Unlocked and in use
+/// at once is a death; the second pair, with the same epoch, proves that it was at once: a successor would
+/// have raised the epoch before its entry was in use, and one that left would have freed its entry first.
+pub(crate) fn death(lock: &LockFile, segment: &std::sync::Arc<Segment>) -> Option<Death> {
+    let lane = segment.lane(0);
+    let look = || {
+        let unlocked = !any_held(lock, 0..1).ok()?;
+        (unlocked && segment.seat(0).state.load(Acquire) == IN_USE).then(|| lane::epoch(&lane))
+    };
+    let first = look()?;
+    (look()? == first && first > 0).then(|| Death { pid: pid(segment, 0), epoch: first })
+}
+
+/// This program's name.
+pub(crate) fn program() -> String {
+    let path = std::env::args_os().next().unwrap_or_default();
+    let name = std::path::Path::new(&path).file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}

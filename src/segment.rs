@@ -1,0 +1,350 @@
+//! From a mapping to a validated segment: the only place where bytes become structures.
+//!
+//! The geometry was checked once (`descriptor`) and is private memory here; nothing that a peer may store
+//! later decides an address.
+
+#![allow(unsafe_code)]
+
+use crate::copy::Words;
+use crate::descriptor::{Descriptor, Regions};
+use crate::index::Geometry;
+use crate::layout::{
+    self, GatingLine, LaneBlock, ProducerLine, ReaderLane, SeatEntry, SpaceLine, StateLine, StreamLine,
+};
+use crate::shm::map::{Access, Reservation};
+use crate::sync::Ordering::Relaxed;
+use crate::sync::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, EventWord};
+use core::fmt;
+use core::ptr::NonNull;
+use core::slice;
+use core::time::Duration;
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+
+/// What a handle may store, by its role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rights {
+    /// A producer, a creator, one who retires: both controls and the data.
+    Produce,
+    /// A reader: the readers' control only. It cannot corrupt samples, positions or times.
+    Read,
+    /// One who may only open the object for reading.
+    Look,
+}
+
+#[derive(Debug)]
+enum Backing {
+    Mapped(Reservation),
+    #[cfg(test)]
+    Heap(crate::shm::heap::Heap),
+}
+
+/// A mapped segment whose descriptor was checked.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    backing: Backing,
+    descriptor: Descriptor,
+    geometry: Geometry,
+    regions: Regions,
+    rights: Rights,
+}
+
+impl Segment {
+    /// Maps `file`, whose descriptor and size were checked.
+    pub(crate) fn map(file: &File, descriptor: Descriptor, rights: Rights) -> io::Result<Arc<Self>> {
+        let (geometry, regions) = Self::shape(&descriptor)?;
+        let stride = descriptor.lane_stride as usize;
+        let copies = if descriptor.mirrored { 2 } else { 1 };
+        let control = regions.data as usize;
+        let mut space = Reservation::new(control + stride * copies * descriptor.lanes as usize)?;
+        let (producers, readers) = match rights {
+            Rights::Produce => (Access::ReadWrite, Access::ReadWrite),
+            Rights::Read => (Access::Read, Access::ReadWrite),
+            Rights::Look => (Access::Read, Access::Read),
+        };
+        let (producers_at, readers_at) = (regions.producers as usize, regions.readers as usize);
+        space.place(0, file, 0, producers_at, Access::Read)?;
+        space.place(producers_at, file, regions.producers, readers_at - producers_at, producers)?;
+        space.place(readers_at, file, regions.readers, control - readers_at, readers)?;
+        for lane in 0..descriptor.lanes as usize {
+            for copy in 0..copies {
+                let at = control + (lane * copies + copy) * stride;
+                space.place(at, file, regions.data + (lane * stride) as u64, stride, producers)?;
+            }
+        }
+        space.leave_out_of_dumps(control, stride * copies * descriptor.lanes as usize);
+        Ok(Arc::new(Self { backing: Backing::Mapped(space), descriptor, geometry, regions, rights }))
+    }
+
+    /// A segment in this process's own memory, mapped once, initialised.
+    #[cfg(test)]
+    pub(crate) fn heap(descriptor: Descriptor) -> Arc<Self> {
+        let bytes = descriptor.geometry().expect("a test's segment has a geometry").bytes();
+        let lane_stride = bytes.next_multiple_of(descriptor.page_bytes.into());
+        let descriptor = Descriptor { mirrored: false, lane_stride, ..descriptor };
+        let (geometry, regions) = Self::shape(&descriptor).expect("a test's segment has a shape");
+        let heap = crate::shm::heap::Heap::new(regions.total as usize);
+        let segment =
+            Self { backing: Backing::Heap(heap), descriptor, geometry, regions, rights: Rights::Produce };
+        segment.initialise();
+        Arc::new(segment)
+    }
+
+    fn shape(descriptor: &Descriptor) -> io::Result<(Geometry, Regions)> {
+        match (descriptor.geometry(), descriptor.regions()) {
+            (Some(geometry), Some(regions)) => Ok((geometry, regions)),
+            _ => Err(io::Error::other("a segment without a shape")),
+        }
+    }
+
+    /// Gives every word that does not begin as zero its value. Before the object has a name.
+    pub(crate) fn initialise(&self) {
+        self.state().state.store(layout::LIVE, Relaxed);
+        for lane in 0..self.descriptor.lanes {
+            self.lane_block(lane).line.end.store(layout::NONE, Relaxed);
+            let readers = self.reader_lane(lane);
+            readers.armed.armed.store(layout::NONE, Relaxed);
+            readers.armed_group.armed.store(layout::NONE, Relaxed);
+            readers.space.armed.store(layout::NONE, Relaxed);
+        }
+        for seat in 0..self.descriptor.lossless {
+            self.gating(seat).cursor.store(layout::NONE, Relaxed);
+        }
+    }
+
+    /// Makes what a producer of `lane` stores to present, so that its pushes take no page fault.
+    pub(crate) fn populate(&self, lane: u32) {
+        let stride = self.descriptor.lane_stride as usize;
+        let copies = if self.descriptor.mirrored { 2 } else { 1 };
+        let (producers, data) = (self.regions.producers as usize, self.regions.data as usize);
+        let data_at = data + lane as usize * copies * stride;
+        for (at, bytes) in [(producers, data - producers), (data_at, stride * copies)] {
+            let populated = match &self.backing {
+                Backing::Mapped(space) => space.populate(at, bytes),
+                #[cfg(test)]
+                Backing::Heap(_) => true,
+            };
+            if !populated {
+                // A kernel before 5.14: touch each page with a store that changes nothing.
+                for page in (at..at + bytes).step_by(self.descriptor.page_bytes as usize) {
+                    self.at::<AtomicU64>(page).fetch_or(0, Relaxed);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn descriptor(&self) -> &Descriptor {
+        &self.descriptor
+    }
+
+    fn base(&self) -> NonNull<u8> {
+        match &self.backing {
+            Backing::Mapped(space) => space.base(),
+            #[cfg(test)]
+            Backing::Heap(heap) => heap.base(),
+        }
+    }
+
+    /// The structure of atomics at `offset`.
+    fn at<T: Shared>(&self, offset: usize) -> &T {
+        assert!(offset.is_multiple_of(align_of::<T>()), "a structure of the segment is misaligned");
+        // SAFETY: `offset` comes from the checked regions, or from a table index that the callers below hold
+        // against the descriptor's counts, so the structure lies inside the mapping (at least
+        // `regions.total` bytes, page-aligned). It is made of atomics only, so that other processes may
+        // store to it; any bit pattern is a value of it. It lives as long as `self`, which owns the mapping.
+        unsafe { self.base().add(offset).cast::<T>().as_ref() }
+    }
+
+    pub(crate) fn stream(&self) -> &StreamLine {
+        self.at(self.regions.producers as usize)
+    }
+
+    pub(crate) fn lane_block(&self, lane: u32) -> &LaneBlock {
+        assert!(lane < self.descriptor.lanes);
+        self.at(self.regions.producers as usize + layout::LANE_BLOCKS + lane as usize * layout::LANE_BLOCK)
+    }
+
+    pub(crate) fn state(&self) -> &StateLine {
+        self.at(self.regions.readers as usize + layout::STATE)
+    }
+
+    pub(crate) fn reader_lane(&self, lane: u32) -> &ReaderLane {
+        assert!(lane < self.descriptor.lanes);
+        self.at(self.regions.readers as usize + layout::READER_LANES + lane as usize * layout::READER_LANE)
+    }
+
+    fn gating(&self, seat: u32) -> &GatingLine {
+        assert!(seat < self.descriptor.lossless);
+        let lanes = self.descriptor.lanes as usize * layout::READER_LANE;
+        self.at(self.regions.readers as usize + layout::READER_LANES + lanes + seat as usize * layout::LINE)
+    }
+
+    pub(crate) fn seat(&self, seat: u32) -> &SeatEntry {
+        assert!(seat < self.descriptor.seats());
+        let table = self.regions.readers + self.descriptor.seat_table();
+        self.at(table as usize + seat as usize * layout::LINE)
+    }
+
+    /// One lane of it, for a handle to keep.
+    pub(crate) fn lane(self: &Arc<Self>, lane: u32) -> Lane {
+        let copies = if self.descriptor.mirrored { 2 } else { 1 };
+        let stride = self.descriptor.lane_stride as usize;
+        let data = self.regions.data as usize + lane as usize * copies * stride;
+        Lane {
+            geometry: self.geometry,
+            word: self.descriptor.word_bytes(),
+            mirrored: self.descriptor.mirrored,
+            block: NonNull::from(self.lane_block(lane)),
+            readers: NonNull::from(self.reader_lane(lane)),
+            // SAFETY: the data of `lane` lies inside the mapping, by the checked regions.
+            data: unsafe { self.base().add(data) },
+            segment: Arc::clone(self),
+        }
+    }
+}
+
+/// Structures that may be seen through a mapping: atomics only, any bytes are a value.
+trait Shared {}
+impl Shared for StreamLine {}
+impl Shared for LaneBlock {}
+impl Shared for StateLine {}
+impl Shared for ReaderLane {}
+impl Shared for GatingLine {}
+impl Shared for SeatEntry {}
+impl Shared for AtomicU64 {}
+
+/// One lane of a segment, with its addresses at hand. Keeps the segment mapped.
+pub(crate) struct Lane {
+    geometry: Geometry,
+    word: u32,
+    mirrored: bool,
+    block: NonNull<LaneBlock>,
+    readers: NonNull<ReaderLane>,
+    data: NonNull<u8>,
+    segment: Arc<Segment>,
+}
+
+// SAFETY: the addresses lead into the mapping that `segment` owns and that any thread may use; nothing in a
+// lane belongs to the thread that made it. (It is not Sync: a handle has one user at a time.)
+unsafe impl Send for Lane {}
+
+impl Lane {
+    #[inline]
+    pub(crate) fn geometry(&self) -> &Geometry {
+        &self.geometry
+    }
+
+    #[inline]
+    fn block(&self) -> &LaneBlock {
+        // SAFETY: the address came from a reference into `segment`'s mapping, which `self` keeps alive.
+        unsafe { self.block.as_ref() }
+    }
+
+    #[inline]
+    fn readers(&self) -> &ReaderLane {
+        // SAFETY: as in `block`.
+        unsafe { self.readers.as_ref() }
+    }
+
+    #[inline]
+    pub(crate) fn producer(&self) -> &ProducerLine {
+        &self.block().line
+    }
+
+    #[inline]
+    pub(crate) fn head(&self) -> &AtomicU64 {
+        &self.readers().head.head
+    }
+
+    /// The smallest position that a sleeping reader waits for.
+    #[inline]
+    pub(crate) fn armed(&self) -> &AtomicU64 {
+        &self.readers().armed.armed
+    }
+
+    /// Where the lane's producer waits for space.
+    #[inline]
+    pub(crate) fn space(&self) -> &SpaceLine {
+        &self.readers().space
+    }
+
+    /// What readers sleep on.
+    #[inline]
+    pub(crate) fn data_event(&self) -> &EventWord {
+        &self.segment.stream().data
+    }
+
+    #[inline]
+    pub(crate) fn state(&self) -> &AtomicU64 {
+        &self.segment.state().state
+    }
+
+    /// How long one who waits for `frames` and may not arm a wake-up pauses between looks: until they are
+    /// due. `None`: it may.
+    pub(crate) fn polling_pause(&self, frames: u64) -> Option<Duration> {
+        if self.segment.rights != Rights::Look {
+            return None;
+        }
+        let rate = self.segment.descriptor.rate;
+        let due = if rate > 0.0 { frames as f64 / rate } else { 0.0 };
+        Some(Duration::from_secs_f64(due.clamp(0.0005, 0.05)))
+    }
+
+    /// The lane's data as words.
+    #[inline]
+    pub(crate) fn words(&self) -> Words<'_> {
+        let bytes = self.geometry.bytes() as usize;
+        // SAFETY: for all four, the lane's `bytes` bytes lie inside the mapping that `self` keeps alive, on a
+        // page boundary, and are a multiple of the word (the word divides the frame). Everybody, in every
+        // process, stores to them through atomics of this one size; `lend` and `lend_mut` say when not.
+        unsafe {
+            match self.word {
+                8 => Words::Eight(slice::from_raw_parts(self.data.cast::<AtomicU64>().as_ptr(), bytes / 8)),
+                4 => Words::Four(slice::from_raw_parts(self.data.cast::<AtomicU32>().as_ptr(), bytes / 4)),
+                2 => Words::Two(slice::from_raw_parts(self.data.cast::<AtomicU16>().as_ptr(), bytes / 2)),
+                _ => Words::One(slice::from_raw_parts(self.data.cast::<AtomicU8>().as_ptr(), bytes)),
+            }
+        }
+    }
+
+    /// How a run of at most the whole lane lies in the mapping: in one part where the lane is mapped twice.
+    fn run(&self, offset: u64, bytes: u64) -> (usize, usize) {
+        assert!(offset < self.geometry.bytes() && bytes <= self.geometry.bytes());
+        let (first, rest) = if self.mirrored { (bytes, 0) } else { self.geometry.split(offset, bytes) };
+        (first as usize, rest as usize)
+    }
+
+    /// A run of the data in place.
+    ///
+    /// # Safety
+    /// Nobody stores to the run while the slices live.
+    pub(crate) unsafe fn lend(&self, offset: u64, bytes: u64) -> (&[u8], &[u8]) {
+        let (first, rest) = self.run(offset, bytes);
+        // SAFETY: the run lies inside the lane, or inside its second mapping right behind it; the caller
+        // answers for there being no stores.
+        unsafe {
+            let start = self.data.add(offset as usize).as_ptr();
+            (slice::from_raw_parts(start, first), slice::from_raw_parts(self.data.as_ptr(), rest))
+        }
+    }
+
+    /// A run of the data in place, to be filled.
+    ///
+    /// # Safety
+    /// Nobody loads from or stores to the run while the slices live.
+    pub(crate) unsafe fn lend_mut(&mut self, offset: u64, bytes: u64) -> (&mut [u8], &mut [u8]) {
+        let (first, rest) = self.run(offset, bytes);
+        // SAFETY: as in `lend`; the two slices do not overlap, since the run is no longer than the lane.
+        unsafe {
+            let start = self.data.add(offset as usize).as_ptr();
+            (slice::from_raw_parts_mut(start, first), slice::from_raw_parts_mut(self.data.as_ptr(), rest))
+        }
+    }
+}
+
+impl fmt::Debug for Lane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lane").field("geometry", &self.geometry).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,185 @@
+//! Locks on single bytes of an object, as proof of life.
+//!
+//! An open-file-description lock belongs to the descriptor's *open*, not to the process: two handles in one
+//! process exclude each other, an unrelated `close` does not drop it, and the kernel frees it when the holder
+//! dies, however it dies, in whatever pid namespace, with no pid to be reused and no clock to be wrong.
+//!
+//! A child made by `fork` shares its parent's opens, and would keep the parent's locks after its death. So
+//! every [`LockFile`] is entered in a table, and a handler in the child closes them all (it never unlocks:
+//! that would free the parent's). What the child inherited is dead: [`fork_generation`] has moved on.
+
+#![allow(unsafe_code)]
+
+use crate::sync::Ordering::{Acquire, Relaxed, Release};
+use crate::sync::{AtomicI32, AtomicPtr, AtomicU32};
+use core::mem::ManuallyDrop;
+use core::ops::Deref;
+use core::ptr;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::sync::Once;
+
+/// Kind of lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Shared,
+    Exclusive,
+}
+
+/// An object's file, opened by one handle for itself: its locks live and die with it.
+#[derive(Debug)]
+pub(crate) struct LockFile {
+    file: ManuallyDrop<File>,
+    entry: &'static AtomicI32,
+    generation: u32,
+}
+
+impl LockFile {
+    pub(crate) fn new(file: File) -> Self {
+        let entry = enter(file.as_raw_fd());
+        Self { file: ManuallyDrop::new(file), entry, generation: fork_generation() }
+    }
+
+    /// Whether a `fork` lies between: this process is not the one that opened the file.
+    #[inline]
+    pub(crate) fn forked(&self) -> bool {
+        self.generation != fork_generation()
+    }
+
+    /// Takes the lock on `byte` if nobody else's open holds it.
+    pub(crate) fn try_lock(&self, byte: u64, mode: Mode) -> io::Result<bool> {
+        let kind = match mode {
+            Mode::Shared => libc::F_RDLCK,
+            Mode::Exclusive => libc::F_WRLCK,
+        };
+        match self.control(libc::F_OFD_SETLK, kind, byte, 1) {
+            Ok(_) => Ok(true),
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(crate) fn unlock(&self, byte: u64) -> io::Result<()> {
+        self.control(libc::F_OFD_SETLK, libc::F_UNLCK, byte, 1).map(drop)
+    }
+
+    /// Whether any other open holds an exclusive lock on any of `count` bytes from `byte` on. A shared lock
+    /// there is nobody's seat: a reader without permission to write could place one, and fake a holder.
+    pub(crate) fn is_held(&self, byte: u64, count: u64) -> io::Result<bool> {
+        if count == 0 {
+            return Ok(false);
+        }
+        // Asking with a shared lock finds only the exclusive ones in its way.
+        Ok(self.control(libc::F_OFD_GETLK, libc::F_RDLCK, byte, count)? != libc::F_UNLCK)
+    }
+
+    fn control(&self, command: i32, kind: i32, byte: u64, count: u64) -> io::Result<i32> {
+        let mut lock = libc::flock {
+            l_type: kind as libc::c_short,
+            l_whence: libc::SEEK_SET as libc::c_short,
+            l_start: byte as libc::off_t,
+            l_len: count as libc::off_t,
+            l_pid: 0,
+        };
+        loop {
+            // SAFETY: the descriptor is ours, and `lock` lives through the call.
+            let done = unsafe { libc::fcntl(self.file.as_raw_fd(), command, ptr::from_mut(&mut lock)) };
+            if done != -1 {
+                return Ok(lock.l_type.into());
+            }
+            let error = io::Error::last_os_error();
+            if error.kind() != io::ErrorKind::Interrupted {
+                return Err(error);
+            }
+        }
+    }
+}
+
+impl Deref for LockFile {
+    type Target = File;
+
+    fn deref(&self) -> &File {
+        &self.file
+    }
+}
+
+impl Drop for LockFile {
+    fn drop(&mut self) {
+        if self.forked() {
+            return; // closed by the handler; the number may be another file's by now
+        }
+        self.entry.store(VACANT, Release);
+        // SAFETY: dropped once, here; nothing uses it afterwards.
+        unsafe { ManuallyDrop::drop(&mut self.file) };
+    }
+}
+
+/// How often this process's ancestors forked since the first lock file was opened.
+#[inline]
+pub(crate) fn fork_generation() -> u32 {
+    GENERATION.load(Relaxed)
+}
+
+static GENERATION: AtomicU32 = AtomicU32::new(0);
+static TABLE: AtomicPtr<Block> = AtomicPtr::new(ptr::null_mut());
+
+const VACANT: i32 = -1;
+/// An entry that a thread is about to fill: nobody else's, and not yet a descriptor.
+const TAKEN: i32 = -2;
+
+/// A part of the table. Blocks are added and never freed, so that the handler can walk them at any moment,
+/// also when `fork` came in the middle of [`enter`].
+struct Block {
+    descriptors: [AtomicI32; 64],
+    next: *mut Block,
+}
+
+fn enter(descriptor: i32) -> &'static AtomicI32 {
+    static HANDLER: Once = Once::new();
+    // SAFETY: the handler is async-signal-safe: it loads, closes and adds, without locks or allocation.
+    HANDLER.call_once(|| unsafe {
+        libc::pthread_atfork(None, None, Some(close_in_child));
+    });
+    loop {
+        for block in blocks() {
+            for entry in &block.descriptors {
+                if entry.load(Relaxed) == VACANT
+                    && entry.compare_exchange(VACANT, TAKEN, Acquire, Relaxed).is_ok()
+                {
+                    entry.store(descriptor, Release);
+                    return entry;
+                }
+            }
+        }
+        let next = TABLE.load(Acquire);
+        let block = Box::into_raw(Box::new(Block { descriptors: [const { AtomicI32::new(VACANT) }; 64], next }));
+        if TABLE.compare_exchange(next, block, Release, Relaxed).is_err() {
+            // SAFETY: the block was not published; this thread alone has it.
+            drop(unsafe { Box::from_raw(block) });
+        }
+    }
+}
+
+fn blocks() -> impl Iterator<Item = &'static Block> {
+    let mut next = TABLE.load(Acquire);
+    core::iter::from_fn(move || {
+        // SAFETY: blocks come from Box::into_raw, are published whole by `enter`, and are never freed.
+        let block = unsafe { next.as_ref() }?;
+        next = block.next;
+        Some(block)
+    })
+}
+
+extern "C" fn close_in_child() {
+    GENERATION.fetch_add(1, Relaxed);
+    for block in blocks() {
+        for entry in &block.descriptors {
+            let descriptor = entry.swap(VACANT, Relaxed);
+            if descriptor >= 0 {
+                // SAFETY: the child's copy of a descriptor that a LockFile owned; that one will not close it.
+                unsafe { libc::close(descriptor) };
+            }
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! Bytes that processes share: where they are named, how they are mapped, how a byte of them is locked.
+//!
+//! | file | what |
+//! |---|---|
+//! | `directory` | the private directory of a user's objects on tmpfs; create without a name, link, open, unlink |
+//! | `lock` | open-file-description locks on single bytes, and what happens to them at `fork` |
+//! | `map` | a reservation of address space, and pieces of an object mapped over it |
+//! | `heap` | memory of one process in the place of an object, for tests |
+
+pub(crate) mod directory;
+#[cfg(test)]
+pub(crate) mod heap;
+pub(crate) mod lock;
+pub(crate) mod map;

@@ -1,0 +1,198 @@
+//! The consuming handle.
+
+use super::builder::units;
+use super::{Info, ProducerState, Units};
+use crate::error::Error;
+use crate::lane::Exclusive;
+use crate::lifecycle::Attachment;
+use crate::ring::spsc;
+use crate::ring::{Frames, ReadError};
+use crate::wait::{Fences, Wait};
+use bytemuck::Pod;
+use core::fmt;
+
+/// Takes frames out of an spsc ring, in order, each once. There is one, also between processes.
+///
+/// A successor of a consumer that died starts where that one's last giving back was: it may see up to 64
+/// frames again; their positions say so.
+pub struct Consumer<T> {
+    ring: spsc::Consumer,
+    units: Units<T>,
+    info: Info,
+    attachment: Attachment,
+}
+
+impl<T: Pod> Consumer<T> {
+    pub(super) fn new(attachment: Attachment) -> Result<Self, Error> {
+        let units = units(&attachment)?;
+        let info = Info::of(&attachment);
+        let cursor = Exclusive::attach(attachment.segment().lane(0)).map_err(|_| Error::Corrupt {
+            path: info.path.clone(),
+            why: "its positions contradict each other".into(),
+        })?;
+        let ring = spsc::Consumer::new(cursor, Fences::register());
+        let consumer = Self { ring, units, info, attachment };
+        consumer.attachment.post(consumer.position(), 0);
+        Ok(consumer)
+    }
+
+    /// Takes what is there, up to the length of `out`, which is a whole number of frames.
+    ///
+    /// # Errors
+    /// [`ReadError::Empty`] if there is nothing; [`ReadError::Ended`], [`ReadError::Replaced`] if there will
+    /// not be; [`ReadError::NotWholeFrames`], [`ReadError::Forked`], [`ReadError::Corrupt`].
+    #[inline]
+    pub fn try_read(&mut self, out: &mut [T]) -> Result<Frames, ReadError> {
+        let most = self.whole(out)?;
+        let frames = self.ring.poll(most)?;
+        Ok(self.take_into(out, frames))
+    }
+
+    /// As [`try_read`](Self::try_read), after waiting for as much as `wait` says.
+    ///
+    /// # Errors
+    /// [`ReadError::Timeout`]; [`ReadError::ProducerGone`] within a wait slice (100 ms) of its death, once;
+    /// [`ReadError::TooLong`] if more is waited for than fits; else as [`try_read`](Self::try_read).
+    pub fn read(&mut self, out: &mut [T], wait: Wait) -> Result<Frames, ReadError> {
+        let most = self.whole(out)?;
+        let frames = self.ring.await_frames(most, wait, &self.attachment)?;
+        Ok(self.take_into(out, frames))
+    }
+
+    /// Lends what is there in place, up to `max_frames`, without a copy.
+    ///
+    /// # Errors
+    /// As [`try_read`](Self::try_read).
+    pub fn try_chunk(&mut self, max_frames: usize) -> Result<Chunk<'_, T>, ReadError> {
+        let most = self.limit(max_frames)?;
+        let frames = self.ring.poll(most)?;
+        Ok(Chunk { consumer: self, frames })
+    }
+
+    /// As [`try_chunk`](Self::try_chunk), after waiting for as much as `wait` says.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn chunk(&mut self, max_frames: usize, wait: Wait) -> Result<Chunk<'_, T>, ReadError> {
+        let most = self.limit(max_frames)?;
+        let frames = self.ring.await_frames(most, wait, &self.attachment)?;
+        Ok(Chunk { consumer: self, frames })
+    }
+
+    /// Gives back to the producer, now, what was taken frame by frame. Reads of several frames do it at once,
+    /// single ones every few.
+    pub fn release(&mut self) {
+        if !self.attachment.forked() {
+            self.ring.give_back();
+        }
+    }
+
+    /// Position of the next frame.
+    pub fn position(&self) -> u64 {
+        self.ring.cursor().position()
+    }
+
+    /// Frames that can be taken now.
+    pub fn available(&mut self) -> u64 {
+        self.ring.available().unwrap_or(0)
+    }
+
+    /// How many producers the stream had when this consumer last read.
+    pub fn epoch(&self) -> u64 {
+        self.ring.epoch()
+    }
+
+    /// What has become of the producer.
+    pub fn producer(&self) -> ProducerState {
+        ProducerState::of(self.attachment.lock(), self.attachment.segment())
+    }
+
+    /// What the stream is.
+    pub fn info(&self) -> &Info {
+        &self.info
+    }
+
+    #[inline]
+    fn take_into(&mut self, out: &mut [T], frames: u64) -> Frames {
+        let length = self.units.length(frames as usize);
+        let taken = self.ring.take_into(bytemuck::cast_slice_mut(&mut out[..length]), frames);
+        self.attachment.post(self.ring.cursor().position(), 0);
+        taken
+    }
+
+    #[inline]
+    fn whole(&self, out: &[T]) -> Result<u64, ReadError> {
+        let frames = self.units.frames(out.len()).ok_or(ReadError::NotWholeFrames)?;
+        self.limit(frames)
+    }
+
+    #[inline]
+    fn limit(&self, frames: usize) -> Result<u64, ReadError> {
+        if self.attachment.forked() {
+            return Err(ReadError::Forked);
+        }
+        if frames == 0 { Err(ReadError::NotWholeFrames) } else { Ok(frames as u64) }
+    }
+}
+
+impl<T> Drop for Consumer<T> {
+    fn drop(&mut self) {
+        if !self.attachment.forked() {
+            self.ring.give_back();
+        }
+    }
+}
+
+impl<T> fmt::Debug for Consumer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (stream, position) = (self.info.full_name(), self.ring.cursor().position());
+        f.debug_struct("Consumer").field("stream", &stream).field("position", &position).finish_non_exhaustive()
+    }
+}
+
+/// Frames lent in place. [`commit`](Self::commit) takes them; dropped, it takes nothing, and they come again.
+#[must_use = "a chunk that is dropped takes nothing"]
+pub struct Chunk<'a, T> {
+    consumer: &'a mut Consumer<T>,
+    frames: u64,
+}
+
+impl<T: Pod> Chunk<'_, T> {
+    /// The frames. The second slice is empty where the ring is [contiguous](Info::contiguous), or where the
+    /// chunk does not wrap.
+    pub fn slices(&self) -> (&[T], &[T]) {
+        let (first, rest) = self.consumer.ring.cursor().lend(self.frames);
+        (bytemuck::cast_slice(first), bytemuck::cast_slice(rest))
+    }
+
+    /// How many frames.
+    pub fn frames(&self) -> usize {
+        self.frames as usize
+    }
+
+    /// Position of the first one.
+    pub fn first_position(&self) -> u64 {
+        self.consumer.position()
+    }
+
+    /// Takes the first `frames` of them, all if there are fewer, and gives their space back.
+    pub fn commit(self, frames: usize) -> Frames {
+        let frames = self.frames.min(frames as u64);
+        let taken = self.consumer.ring.take(frames);
+        self.consumer.release();
+        self.consumer.attachment.post(self.consumer.position(), 0);
+        taken
+    }
+
+    /// Takes all of them.
+    pub fn commit_all(self) -> Frames {
+        let frames = self.frames();
+        self.commit(frames)
+    }
+}
+
+impl<T> fmt::Debug for Chunk<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Chunk").field("frames", &self.frames).finish_non_exhaustive()
+    }
+}

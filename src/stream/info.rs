@@ -1,0 +1,282 @@
+//! What a stream is, who is attached to it, and which streams there are.
+
+use crate::channel::Channel;
+use crate::descriptor::{Descriptor, Kind};
+use crate::error::Error;
+use crate::format::SampleFormat;
+use crate::lane;
+use crate::layout::{self, LIVE, NONE};
+use crate::lifecycle::{Attachment, Opened};
+use crate::name::Name;
+use crate::seat::{self, Role};
+use crate::segment::{Rights, Segment};
+use crate::shm::directory::Directory;
+use crate::shm::lock::LockFile;
+use crate::sync::Ordering::{Acquire, Relaxed, SeqCst};
+use crate::time::system_time;
+use core::time::Duration;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// What a stream says about itself. It does not change while the stream exists.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Info {
+    /// Without the version: `ecg`.
+    pub name: String,
+    /// The application's format version.
+    pub version: u32,
+    /// Who may move what.
+    pub kind: Kind,
+    /// How many producers there may be.
+    pub lanes: u32,
+    /// What one sample is; [`SampleFormat::Opaque`] for a plain ring.
+    pub format: SampleFormat,
+    /// What the samples of a frame mean, in their order; empty for a plain ring.
+    pub channels: Vec<Channel>,
+    /// Nominal frames per second; 0 = none.
+    pub rate: f64,
+    /// Bytes of one frame.
+    pub frame_bytes: usize,
+    /// Frames that the ring holds.
+    pub capacity: u64,
+    /// Frames that were asked for: the capacity is these, rounded up to whole pages.
+    pub requested: u64,
+    /// Whether the ring is mapped twice, so that every run of frames is one slice.
+    pub contiguous: bool,
+    /// Seats for observers.
+    pub readers: u32,
+    /// Whether anybody may observe.
+    pub observable: bool,
+    /// Whether the object stays when all have left.
+    pub keep: bool,
+    /// What the samples come from.
+    pub device: String,
+    /// Anything else, as JSON text.
+    pub metadata_json: String,
+    /// The program that created the stream.
+    pub program: String,
+    /// When the signal began, if the producer said so.
+    pub start_time: Option<SystemTime>,
+    /// When the object was created.
+    pub created: SystemTime,
+    /// Random name of this object: another one under the same stream name has another.
+    pub instance: [u8; 16],
+    /// Where the object is.
+    pub path: PathBuf,
+    /// Bytes of the object.
+    pub bytes: u64,
+}
+
+impl Info {
+    pub(crate) fn new(of: &Descriptor, path: PathBuf) -> Self {
+        Self {
+            name: of.name.clone(),
+            version: of.format_version,
+            kind: of.kind,
+            lanes: of.lanes,
+            format: of.format,
+            channels: of.channels.clone(),
+            rate: of.rate,
+            frame_bytes: of.frame_bytes as usize,
+            capacity: of.capacity,
+            requested: of.requested,
+            contiguous: of.mirrored,
+            readers: of.observers,
+            observable: !of.unobserved,
+            keep: of.keep,
+            device: of.device.clone(),
+            metadata_json: of.metadata.clone(),
+            program: of.program.clone(),
+            start_time: of.start_time_ns.and_then(system_time),
+            created: system_time(of.created_utc_ns).unwrap_or(UNIX_EPOCH),
+            instance: of.instance,
+            path,
+            bytes: of.regions().map_or(0, |regions| regions.total),
+        }
+    }
+
+    pub(crate) fn of(attachment: &Attachment) -> Self {
+        Self::new(attachment.segment().descriptor(), attachment.path())
+    }
+
+    /// With the version: `ecg@v2`.
+    pub fn full_name(&self) -> String {
+        format!("{}@v{}", self.name, self.version)
+    }
+
+    /// How much history the ring holds; `None` without a rate.
+    pub fn retained(&self) -> Option<Duration> {
+        (self.rate > 0.0).then(|| Duration::try_from_secs_f64(self.capacity as f64 / self.rate).ok()).flatten()
+    }
+
+    /// In a few words: `2 ch x i16 @ 360 Hz`.
+    pub fn summary(&self) -> String {
+        let rate = if self.rate > 0.0 { format!(" @ {} Hz", self.rate) } else { String::new() };
+        match self.format {
+            SampleFormat::Opaque => format!("{}-byte elements{rate}", self.frame_bytes),
+            format => format!("{} ch x {format}{rate}", self.channels.len()),
+        }
+    }
+}
+
+/// What has become of a stream's producer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProducerState {
+    /// There was none yet.
+    Never,
+    /// It holds its seat.
+    Live {
+        /// Its process, as it wrote it down.
+        pid: u32,
+    },
+    /// It left without finishing; a successor may come.
+    Left,
+    /// It died without finishing; a successor may come.
+    Dead {
+        /// Its process, as it wrote it down.
+        pid: u32,
+    },
+    /// It finished the stream.
+    Ended {
+        /// Where.
+        position: u64,
+    },
+}
+
+impl ProducerState {
+    pub(crate) fn of(lock: &LockFile, segment: &Arc<Segment>) -> Self {
+        let lane = segment.lane(0);
+        let pid = seat::pid(segment, 0);
+        if let Some(position) = lane::end(&lane) {
+            return Self::Ended { position };
+        }
+        if seat::any_held(lock, 0..1).unwrap_or(false) {
+            return Self::Live { pid };
+        }
+        match segment.seat(0).state.load(Acquire) {
+            layout::IN_USE => Self::Dead { pid },
+            _ if lane::epoch(&lane) == 0 => Self::Never,
+            _ => Self::Left,
+        }
+    }
+}
+
+/// Somebody who holds a seat.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Attached {
+    /// What for.
+    pub role: Role,
+    /// Process, as it wrote it down.
+    pub pid: u32,
+    /// Program, up to 16 bytes of its name.
+    pub program: String,
+    /// Where it was when it last said so; its producer's: the published position.
+    pub position: u64,
+    /// Frames that it was lapped by, in all.
+    pub lost: u64,
+}
+
+/// How a stream is.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Status {
+    /// What it is.
+    pub info: Info,
+    /// What has become of its producer.
+    pub producer: ProducerState,
+    /// Frames published.
+    pub position: u64,
+    /// Oldest position that can still be read.
+    pub oldest: u64,
+    /// Position up to which the consumer took frames; `None` on a ring without one.
+    pub head: Option<u64>,
+    /// How many producers there were.
+    pub epoch: u64,
+    /// Who holds a seat. Readers that may only read the object have none.
+    pub attached: Vec<Attached>,
+    /// Its name was taken away.
+    pub retired: bool,
+}
+
+impl Status {
+    pub(crate) fn look(found: &Opened, path: PathBuf) -> Result<Self, Error> {
+        let segment = found.map(Rights::Look)?;
+        let lane = segment.lane(0);
+        let info = Info::new(found.descriptor(), path);
+        let position = lane::readable(&lane);
+        let intent = lane.producer().intent.load(Relaxed);
+        let mut attached = Vec::new();
+        for seat in 0..segment.descriptor().seats() {
+            if !seat::any_held(found.lock(), seat..seat + 1).unwrap_or(false) {
+                continue;
+            }
+            let role = seat::role(segment.descriptor(), seat);
+            attached.push(Attached {
+                role,
+                pid: seat::pid(&segment, seat),
+                program: seat::program_of(&segment, seat),
+                position: if role == Role::Producer { position } else { segment.seat(seat).position.load(Relaxed) },
+                lost: segment.seat(seat).lost.load(Relaxed),
+            });
+        }
+        Ok(Self {
+            producer: ProducerState::of(found.lock(), &segment),
+            position,
+            oldest: lane.geometry().oldest(if intent == NONE { 0 } else { intent }).min(position),
+            head: (info.kind != Kind::Broadcast).then(|| lane.head().load(Relaxed)),
+            epoch: lane::epoch(&lane),
+            attached,
+            retired: segment.state().state.load(SeqCst) != LIVE,
+            info,
+        })
+    }
+}
+
+/// A stream in a listing.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Listed {
+    /// With the version: `ecg@v2`. What else lies in the directory is listed under its file name.
+    pub name: String,
+    /// Where the object is.
+    pub path: PathBuf,
+    /// How it is, or why it cannot be used.
+    pub status: Result<Status, Error>,
+}
+
+/// Lists the streams in the default directory: `$ANNULUS_DIR`, or the user's own below `/dev/shm`.
+///
+/// Attaches to none of them.
+///
+/// # Errors
+/// The directory cannot be trusted or read. One that was never made has no streams.
+pub fn list() -> Result<Vec<Listed>, Error> {
+    list_directory(Directory::existing(None)?)
+}
+
+/// As [`list`], in another directory.
+///
+/// # Errors
+/// As [`list`].
+pub fn list_in(directory: impl AsRef<Path>) -> Result<Vec<Listed>, Error> {
+    list_directory(Directory::existing(Some(directory.as_ref()))?)
+}
+
+fn list_directory(directory: Option<Directory>) -> Result<Vec<Listed>, Error> {
+    let Some(directory) = directory else { return Ok(Vec::new()) };
+    let mut listed = Vec::new();
+    for object in directory.names()? {
+        let path = directory.path().join(&object);
+        let name = Name::from_object(&object).map_or_else(|| object.clone(), |(name, _)| name.to_string());
+        let status = match Opened::find(&directory, &object, false) {
+            Ok(None) => continue, // it left while we looked
+            Ok(Some(found)) => Status::look(&found, path.clone()),
+            Err(error) => Err(error),
+        };
+        listed.push(Listed { name, path, status });
+    }
+    Ok(listed)
+}

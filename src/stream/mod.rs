@@ -1,0 +1,48 @@
+//! What users touch: a builder, an opener, typed handles, and what a stream says about itself.
+
+mod builder;
+mod consumer;
+mod info;
+mod observer;
+mod open;
+mod producer;
+
+pub use builder::{Builder, create};
+pub use consumer::{Chunk, Consumer};
+pub use info::{Attached, Info, Listed, ProducerState, Status, list, list_in};
+pub use observer::Observer;
+pub use open::{Open, Start, open};
+pub use producer::{Producer, Reservation};
+
+use crate::index::Divisor;
+use core::marker::PhantomData;
+
+/// How a handle's slices become frames.
+#[derive(Clone, Copy, Debug)]
+struct Units<T> {
+    per_frame: Divisor,
+    of: PhantomData<fn(T) -> T>,
+}
+
+impl<T> Units<T> {
+    /// `None` if a frame is no whole number of `T`.
+    fn new(frame_bytes: usize) -> Option<Self> {
+        let size = size_of::<T>();
+        if size == 0 || !frame_bytes.is_multiple_of(size) {
+            return None;
+        }
+        let per_frame = Divisor::new(u32::try_from(frame_bytes / size).ok()?)?;
+        Some(Self { per_frame, of: PhantomData })
+    }
+
+    /// Frames in a slice of `length`, if it is whole.
+    #[inline]
+    fn frames(&self, length: usize) -> Option<usize> {
+        self.per_frame.exact(length)
+    }
+
+    #[inline]
+    fn length(&self, frames: usize) -> usize {
+        frames * self.per_frame.get() as usize
+    }
+}

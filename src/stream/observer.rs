@@ -1,0 +1,127 @@
+//! The observing handle.
+
+use super::builder::units;
+use super::{Info, ProducerState, Start, Units};
+use crate::error::Error;
+use crate::lane;
+use crate::lifecycle::Attachment;
+use crate::ring::broadcast;
+use crate::ring::{Frames, ReadError};
+use crate::sync::Ordering::Relaxed;
+use crate::wait::Wait;
+use bytemuck::Pod;
+use core::fmt;
+
+/// Reads a stream or ring without taking anything from it, and without anybody noticing.
+///
+/// An observer that is too slow is lapped: frames are overwritten before it reads them. Each read says how many
+/// were lost before its first frame, and where that frame is.
+pub struct Observer<T> {
+    ring: broadcast::Observer,
+    units: Units<T>,
+    info: Info,
+    attachment: Attachment,
+}
+
+impl<T: Pod> Observer<T> {
+    pub(super) fn new(attachment: Attachment, start: Start) -> Result<Self, Error> {
+        let units = units(&attachment)?;
+        let info = Info::of(&attachment);
+        let cursor = lane::Observer::attach(attachment.segment().lane(0), 0);
+        let mut observer = Self { ring: broadcast::Observer::new(cursor), units, info, attachment };
+        observer.seek(start);
+        Ok(observer)
+    }
+
+    /// Reads what is new, up to the length of `out`, which is a whole number of frames.
+    ///
+    /// # Errors
+    /// [`ReadError::Empty`] if there is nothing; [`ReadError::Ended`], [`ReadError::Replaced`] if there will
+    /// not be; [`ReadError::Lapped`] if the producer was twice faster than the copy;
+    /// [`ReadError::NotWholeFrames`], [`ReadError::Forked`], [`ReadError::Corrupt`].
+    #[inline]
+    pub fn try_read(&mut self, out: &mut [T]) -> Result<Frames, ReadError> {
+        let most = self.whole(out)?;
+        let frames = self.ring.read(bytemuck::cast_slice_mut(out), most);
+        self.post();
+        frames
+    }
+
+    /// As [`try_read`](Self::try_read), after waiting for as much as `wait` says.
+    ///
+    /// # Errors
+    /// [`ReadError::Timeout`]; [`ReadError::ProducerGone`] within a wait slice (100 ms) of its death, once;
+    /// [`ReadError::TooLong`] if more is waited for than fits; else as [`try_read`](Self::try_read).
+    pub fn read(&mut self, out: &mut [T], wait: Wait) -> Result<Frames, ReadError> {
+        let most = self.whole(out)?;
+        let frames = self.ring.await_read(bytemuck::cast_slice_mut(out), most, wait, &self.attachment);
+        self.post();
+        frames
+    }
+
+    /// Moves: to what comes next, to the oldest that is retained, or to a position. What lies between is not
+    /// counted as lost.
+    pub fn seek(&mut self, start: Start) {
+        let lane = self.attachment.segment().lane(0);
+        let tail = lane::readable(&lane);
+        let position = match start {
+            Start::Now => tail,
+            Start::Oldest => lane.geometry().oldest(lane.producer().intent.load(Relaxed)).min(tail),
+            Start::Position(position) => position,
+        };
+        self.ring.cursor().seek(position);
+        self.post();
+    }
+
+    /// Position of the next frame.
+    pub fn position(&self) -> u64 {
+        self.ring.position()
+    }
+
+    /// Frames that are published and not yet read; some may be lapped already.
+    pub fn available(&self) -> u64 {
+        lane::readable(&self.attachment.segment().lane(0)).saturating_sub(self.ring.position())
+    }
+
+    /// Frames that this observer was lapped by, in all.
+    pub fn lost(&self) -> u64 {
+        self.ring.lost()
+    }
+
+    /// How many producers the stream had when this observer last read.
+    pub fn epoch(&self) -> u64 {
+        self.ring.epoch()
+    }
+
+    /// What has become of the producer.
+    pub fn producer(&self) -> ProducerState {
+        ProducerState::of(self.attachment.lock(), self.attachment.segment())
+    }
+
+    /// What the stream is.
+    pub fn info(&self) -> &Info {
+        &self.info
+    }
+
+    fn post(&self) {
+        self.attachment.post(self.ring.position(), self.ring.lost());
+    }
+
+    #[inline]
+    fn whole(&self, out: &[T]) -> Result<u64, ReadError> {
+        if self.attachment.forked() {
+            return Err(ReadError::Forked);
+        }
+        match self.units.frames(out.len()) {
+            None | Some(0) => Err(ReadError::NotWholeFrames),
+            Some(frames) => Ok(frames as u64),
+        }
+    }
+}
+
+impl<T> fmt::Debug for Observer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (stream, position) = (self.info.full_name(), self.ring.position());
+        f.debug_struct("Observer").field("stream", &stream).field("position", &position).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,216 @@
+//! Opening streams that exist.
+
+use super::{Consumer, Info, Observer, Producer, Status};
+use crate::error::Error;
+use crate::format::SampleFormat;
+use crate::lifecycle::{self, Attachment, Opened};
+use crate::name::Name;
+use crate::seat::Role;
+use crate::shm::directory::Directory;
+use bytemuck::Pod;
+use core::time::Duration;
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// Where an observer starts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Start {
+    /// With the next frame that is pushed.
+    #[default]
+    Now,
+    /// With the oldest that is retained.
+    Oldest,
+    /// At a position. What was overwritten already counts as lost.
+    Position(u64),
+}
+
+/// Says how to open a stream. Made by [`open`]; ends in [`observer`](Self::observer),
+/// [`consumer`](Self::consumer), [`producer`](Self::producer), [`status`](Self::status) or
+/// [`remove`](Self::remove).
+#[derive(Clone, Debug)]
+#[must_use = "nothing is opened before a verb, such as observer()"]
+pub struct Open {
+    name: String,
+    directory: Option<PathBuf>,
+    start: Start,
+    seated: bool,
+    appear_within: Duration,
+    gate_timeout: Duration,
+}
+
+/// Starts to open a stream that exists: `ecg`, or `ecg@v2` for version 2 of the application's own format.
+///
+/// ```
+/// use annulus::{Start, Wait};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let name = format!("doc-open-{}", std::process::id());
+/// # let mut producer = annulus::create(&name).channels([annulus::Channel::new("x")]).producer::<f32>()?;
+/// # producer.push(&[0.5; 3])?;
+/// let mut viewer = annulus::open(&name).start(Start::Oldest).observer::<f32>()?;
+/// let mut block = [0.0; 256];
+/// let read = viewer.read(&mut block, Wait::new())?;
+/// println!("{} frames from position {}, {} lost", read.frames, read.first_position, read.lost_before);
+/// # assert_eq!((read.frames, read.first_position, read.lost_before), (3, 0, 0));
+/// # Ok(()) }
+/// ```
+pub fn open(name: impl AsRef<str>) -> Open {
+    Open {
+        name: name.as_ref().into(),
+        directory: None,
+        start: Start::Now,
+        seated: true,
+        appear_within: Duration::ZERO,
+        gate_timeout: lifecycle::GATE_TIMEOUT,
+    }
+}
+
+impl Open {
+    /// Where an observer starts (default: with the next frame).
+    pub fn start(mut self, start: Start) -> Self {
+        self.start = start;
+        self
+    }
+
+    /// Observe without a seat: nobody sees it in listings, and it needs none to be free. Everything is mapped
+    /// read-only, so it cannot arm a wake-up: it looks again when the frames that it waits for are due.
+    pub fn unseated(mut self) -> Self {
+        self.seated = false;
+        self
+    }
+
+    /// If the stream is not there yet, wait so long for it (default: not at all).
+    pub fn appear_within(mut self, time: Duration) -> Self {
+        self.appear_within = time;
+        self
+    }
+
+    /// Another directory than the default.
+    pub fn directory(mut self, path: impl Into<PathBuf>) -> Self {
+        self.directory = Some(path.into());
+        self
+    }
+
+    /// How long to wait for somebody who attaches at the same moment (default 1 s).
+    pub fn gate_timeout(mut self, timeout: Duration) -> Self {
+        self.gate_timeout = timeout;
+        self
+    }
+
+    /// Observes: reads without taking. `T` must be the stream's sample type, or the ring's element.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] says what there is; [`Error::BadParameter`] if `T` is not what the stream holds;
+    /// [`Error::NoSeat`]; and what the system refuses.
+    pub fn observer<T: Pod>(self) -> Result<Observer<T>, Error> {
+        let start = self.start;
+        let attachment = self.attach(Role::Observer)?;
+        check_type::<T>(&attachment)?;
+        Observer::new(attachment, start)
+    }
+
+    /// As [`observer`](Self::observer), with the format known at run time only: frames come as bytes,
+    /// [`Info::frame_bytes`] each, little-endian.
+    ///
+    /// # Errors
+    /// As [`observer`](Self::observer).
+    pub fn observer_bytes(self) -> Result<Observer<u8>, Error> {
+        let start = self.start;
+        Observer::new(self.attach(Role::Observer)?, start)
+    }
+
+    /// Takes frames out of an spsc ring. Starts at the first frame that nobody took.
+    ///
+    /// # Errors
+    /// [`Error::ConsumerBusy`], [`Error::WrongKind`]; else as [`observer`](Self::observer).
+    pub fn consumer<T: Pod>(self) -> Result<Consumer<T>, Error> {
+        let attachment = self.attach(Role::Consumer)?;
+        check_type::<T>(&attachment)?;
+        Consumer::new(attachment)
+    }
+
+    /// As [`consumer`](Self::consumer), with frames as bytes.
+    ///
+    /// # Errors
+    /// As [`consumer`](Self::consumer).
+    pub fn consumer_bytes(self) -> Result<Consumer<u8>, Error> {
+        Consumer::new(self.attach(Role::Consumer)?)
+    }
+
+    /// Takes over as the producer of a stream that has none at the moment, at the position where the last
+    /// one stopped. Never creates.
+    ///
+    /// # Errors
+    /// [`Error::WriterBusy`], [`Error::Finished`]; else as [`observer`](Self::observer).
+    pub fn producer<T: Pod>(self) -> Result<Producer<T>, Error> {
+        let attachment = self.attach(Role::Producer)?;
+        check_type::<T>(&attachment)?;
+        Producer::new(attachment)
+    }
+
+    /// As [`producer`](Self::producer), with frames as bytes.
+    ///
+    /// # Errors
+    /// As [`producer`](Self::producer).
+    pub fn producer_bytes(self) -> Result<Producer<u8>, Error> {
+        Producer::new(self.attach(Role::Producer)?)
+    }
+
+    /// How the stream is. Attaches to nothing.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], and whatever makes it unusable.
+    pub fn status(self) -> Result<Status, Error> {
+        let name = Name::parse(&self.name)?;
+        let directory = self.place(&name)?;
+        match Opened::find(&directory, &name.object(), false)? {
+            Some(found) => Status::look(&found, directory.path().join(name.object())),
+            None => Err(lifecycle::missing(&directory, &name)),
+        }
+    }
+
+    /// Removes the stream, if no producer or consumer holds it. Those who observe it get
+    /// [`ReadError::Replaced`](crate::ReadError::Replaced).
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::WriterBusy`], [`Error::ConsumerBusy`], and what the system refuses.
+    pub fn remove(self) -> Result<(), Error> {
+        let name = Name::parse(&self.name)?;
+        lifecycle::remove(&self.place(&name)?, &name, self.gate_timeout)
+    }
+
+    fn place(&self, name: &Name) -> Result<Directory, Error> {
+        let missing = || Error::NotFound { name: name.to_string(), versions: Vec::new() };
+        Directory::existing(self.directory.as_deref())?.ok_or_else(missing)
+    }
+
+    fn attach(self, role: Role) -> Result<Attachment, Error> {
+        let name = Name::parse(&self.name)?;
+        let until = Instant::now() + self.appear_within;
+        loop {
+            let attached = self
+                .place(&name)
+                .and_then(|directory| lifecycle::open(&directory, &name, role, self.seated, self.gate_timeout));
+            match attached {
+                Err(Error::NotFound { .. }) if Instant::now() < until => {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                other => return other,
+            }
+        }
+    }
+}
+
+/// Whether the stream holds `T`.
+fn check_type<T: Pod>(attachment: &Attachment) -> Result<(), Error> {
+    let info = Info::of(attachment);
+    let fits = match info.format {
+        SampleFormat::Opaque => info.frame_bytes == size_of::<T>(),
+        format => SampleFormat::of::<T>() == Some(format),
+    };
+    if fits {
+        return Ok(());
+    }
+    let wanted = core::any::type_name::<T>();
+    Err(Error::parameter(format!("stream '{}' holds {}, not {wanted}", info.full_name(), info.summary())))
+}

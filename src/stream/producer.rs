@@ -1,0 +1,222 @@
+//! The producing handle.
+
+use super::builder::units;
+use super::{Info, Units};
+use crate::descriptor::Kind;
+use crate::error::Error;
+use crate::index::Cursor;
+use crate::lane::Writer;
+use crate::lifecycle::Attachment;
+use crate::ring::{self, PushError, within};
+use crate::wait::Fences;
+use bytemuck::Pod;
+use core::fmt;
+use core::time::Duration;
+
+/// Pushes frames into a stream or ring. There is one per lane, also between processes.
+///
+/// On a broadcast stream a push never waits, whoever reads: it copies in and stores one word. Slices hold whole
+/// frames: all channels of the first frame, then all of the second.
+///
+/// Dropping a producer leaves the stream: readers wait for a successor. [`finish`](Self::finish) ends it.
+/// A handle may move to another thread, but has one user at a time.
+pub struct Producer<T> {
+    ring: ring::Producer,
+    units: Units<T>,
+    info: Info,
+    attachment: Attachment,
+}
+
+impl<T: Pod> Producer<T> {
+    pub(super) fn new(attachment: Attachment) -> Result<Self, Error> {
+        let units = units(&attachment)?;
+        let info = Info::of(&attachment);
+        let segment = attachment.segment();
+        segment.populate(0);
+        let writer = Writer::take_over(segment.lane(0), info.kind != Kind::Broadcast, info.observable);
+        let writer = writer.map_err(|_| Error::Corrupt {
+            path: info.path.clone(),
+            why: "its positions contradict each other".into(),
+        })?;
+        segment.lane_block(0).pid.store(std::process::id().into(), crate::sync::Ordering::Relaxed);
+        let ring = ring::Producer::new(writer, Fences::register());
+        Ok(Self { ring, units, info, attachment })
+    }
+
+    /// Pushes all of `samples`, or nothing. Never waits, never allocates, and makes no system call unless a
+    /// reader sleeps that this push satisfies.
+    ///
+    /// # Errors
+    /// [`PushError::Full`] on an spsc ring whose consumer is behind (it may keep back up to an eighth of the
+    /// ring, 64 frames at most, of what it took frame by frame). [`PushError::TooLong`],
+    /// [`PushError::NotWholeFrames`]; and if the world has changed, [`PushError::Superseded`],
+    /// [`PushError::Forked`], [`PushError::Corrupt`].
+    #[inline]
+    pub fn push(&mut self, samples: &[T]) -> Result<(), PushError> {
+        let count = self.whole(samples)?;
+        self.ring.push(bytemuck::cast_slice(samples), count as u64)
+    }
+
+    /// As [`push`](Self::push), but waits until a consumer has made space, for `timeout` at most (`None`: for
+    /// ever). More than the ring holds is pushed in parts.
+    ///
+    /// # Errors
+    /// [`PushError::Timeout`] says how many frames were pushed before; else as [`push`](Self::push).
+    pub fn push_wait(&mut self, samples: &[T], timeout: Option<Duration>) -> Result<(), PushError> {
+        let count = self.whole(samples)?;
+        self.ring.push_wait(bytemuck::cast_slice(samples), count as u64, within(timeout))
+    }
+
+    /// Reserves the next `frames` frames, to be written piece by piece and committed together. Where the
+    /// stream may be observed, at most a quarter of the ring.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    pub fn reserve(&mut self, frames: usize) -> Result<Reservation<'_, T>, PushError> {
+        self.alive()?;
+        let count = frames as u64;
+        if count > self.ring.writer().limit() {
+            return Err(PushError::TooLong);
+        }
+        if let Err(error) = self.ring.writer().check_space(count) {
+            return Err(self.ring.refusal(error, count));
+        }
+        self.ring.writer().announce(count);
+        let next = self.ring.writer().cursor(0);
+        Ok(Reservation { producer: self, next, reserved: count, written: 0 })
+    }
+
+    /// Position of the next frame: how many were pushed since the stream began.
+    pub fn position(&self) -> u64 {
+        self.ring.position()
+    }
+
+    /// How many producers the stream has had, this one included.
+    pub fn epoch(&self) -> u64 {
+        self.ring.epoch()
+    }
+
+    /// Frames that the consumer has not given back yet; 0 on a broadcast stream, which has none.
+    pub fn pending(&mut self) -> u64 {
+        self.ring.writer().backlog().unwrap_or(0)
+    }
+
+    /// Waits until the consumer has taken everything, for `timeout` at most (`None`: for ever). True if it has.
+    /// At once on a broadcast stream.
+    pub fn drain(&mut self, timeout: Option<Duration>) -> bool {
+        self.info.kind == Kind::Broadcast || self.ring.drain(within(timeout)).unwrap_or(false)
+    }
+
+    /// What the stream is.
+    pub fn info(&self) -> &Info {
+        &self.info
+    }
+
+    /// Ends the stream here. Readers read up to the end and get [`ReadError::Ended`](crate::ReadError::Ended);
+    /// nobody can push to it any more.
+    pub fn finish(mut self) {
+        if !self.attachment.forked() {
+            self.ring.finish();
+        }
+    }
+
+    #[inline]
+    fn alive(&self) -> Result<(), PushError> {
+        if self.attachment.forked() { Err(PushError::Forked) } else { Ok(()) }
+    }
+
+    #[inline]
+    fn whole(&self, samples: &[T]) -> Result<usize, PushError> {
+        self.alive()?;
+        self.units.frames(samples.len()).ok_or(PushError::NotWholeFrames)
+    }
+}
+
+impl<T> fmt::Debug for Producer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (stream, position) = (self.info.full_name(), self.ring.position());
+        f.debug_struct("Producer").field("stream", &stream).field("position", &position).finish_non_exhaustive()
+    }
+}
+
+/// Frames that are being written. [`commit`](Self::commit) publishes what was written; dropped, it publishes
+/// nothing.
+#[must_use = "a reservation that is dropped publishes nothing"]
+pub struct Reservation<'a, T> {
+    producer: &'a mut Producer<T>,
+    next: Cursor,
+    reserved: u64,
+    written: u64,
+}
+
+impl<T: Pod> Reservation<'_, T> {
+    /// Writes the next frames of the reservation.
+    ///
+    /// # Errors
+    /// [`PushError::NotWholeFrames`]; [`PushError::TooLong`] if they do not fit what was reserved. Nothing is
+    /// written then.
+    #[inline]
+    pub fn write(&mut self, samples: &[T]) -> Result<(), PushError> {
+        let count = self.producer.units.frames(samples.len()).ok_or(PushError::NotWholeFrames)? as u64;
+        if count > self.reserved - self.written {
+            return Err(PushError::TooLong);
+        }
+        let writer = self.producer.ring.writer();
+        writer.store(self.next, bytemuck::cast_slice(samples));
+        self.written += count;
+        self.next = writer.cursor(self.written);
+        Ok(())
+    }
+
+    /// Frames that can still be written.
+    pub fn remaining(&self) -> usize {
+        (self.reserved - self.written) as usize
+    }
+
+    /// The whole reservation in place, as two slices (the second is empty where the ring is
+    /// [contiguous](Info::contiguous)): fill them, then [`commit_all`](Self::commit_all). `None` unless the
+    /// ring was created [without observers](super::Builder::without_observers): a plain store beside an
+    /// observer's load would be a data race.
+    pub fn slices_mut(&mut self) -> Option<(&mut [T], &mut [T])> {
+        if self.producer.info.observable {
+            return None;
+        }
+        let (first, rest) = self.producer.ring.writer().lend(self.reserved);
+        Some((bytemuck::cast_slice_mut(first), bytemuck::cast_slice_mut(rest)))
+    }
+
+    /// Publishes the frames that were [written](Self::write).
+    ///
+    /// # Errors
+    /// [`PushError::Superseded`], [`PushError::Forked`].
+    pub fn commit(self) -> Result<(), PushError> {
+        let written = self.written;
+        self.publish(written)
+    }
+
+    /// Publishes the whole reservation, filled through [`slices_mut`](Self::slices_mut).
+    ///
+    /// # Errors
+    /// As [`commit`](Self::commit).
+    pub fn commit_all(self) -> Result<(), PushError> {
+        let reserved = self.reserved;
+        self.publish(reserved)
+    }
+
+    fn publish(self, count: u64) -> Result<(), PushError> {
+        self.producer.alive()?;
+        if let Err(error) = self.producer.ring.writer().check_space(0) {
+            return Err(self.producer.ring.refusal(error, 0));
+        }
+        self.producer.ring.writer().publish(count);
+        self.producer.ring.notify();
+        Ok(())
+    }
+}
+
+impl<T> fmt::Debug for Reservation<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (reserved, written) = (self.reserved, self.written);
+        f.debug_struct("Reservation").field("reserved", &reserved).field("written", &written).finish_non_exhaustive()
+    }
+}

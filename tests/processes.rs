@@ -1,0 +1,413 @@
+//! Real processes: killed, stopped, restarted, forked, racing. This program is its own child: with a role in
+//! its environment it plays that role, else it runs the tests.
+
+mod support;
+
+use annulus::{Error, Kind, ProducerState, PushError, ReadError, Start, Strategy, Wait};
+use libtest_mimic::{Arguments, Trial};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+use support::Place;
+
+const ROLE: &str = "ANNULUS_TEST_ROLE";
+const PLACE: &str = "ANNULUS_TEST_PLACE";
+const LONG: Duration = Duration::from_secs(30);
+
+fn main() -> ExitCode {
+    if let Ok(role) = std::env::var(ROLE) {
+        play(&role, PathBuf::from(std::env::var_os(PLACE).unwrap()));
+        return ExitCode::SUCCESS;
+    }
+    let test = |name: &str, run: fn()| {
+        Trial::test(name, move || {
+            run();
+            Ok(())
+        })
+    };
+    let tests = vec![
+        test("a_killed_producer_is_noticed_and_succeeded", a_killed_producer_is_noticed_and_succeeded),
+        test("a_killed_reader_changes_nothing", a_killed_reader_changes_nothing),
+        test(
+            "a_killed_consumer_is_succeeded_within_its_bound",
+            a_killed_consumer_is_succeeded_within_its_bound,
+        ),
+        test("a_stopped_producer_keeps_its_seat", a_stopped_producer_keeps_its_seat),
+        test("of_many_creators_one_wins", of_many_creators_one_wins),
+        test("everything_arrives_between_processes", everything_arrives_between_processes),
+        test("a_forked_child_has_no_handles", a_forked_child_has_no_handles),
+        test(
+            "a_child_that_lives_on_does_not_keep_its_parents_seat",
+            a_child_that_lives_on_does_not_keep_its_parents_seat,
+        ),
+    ];
+    libtest_mimic::run(&Arguments::from_args(), tests).exit_code()
+}
+
+/// A child in a role. It says a line when it is ready, and is killed when it goes out of scope.
+struct Actor {
+    child: Child,
+    lines: BufReader<ChildStdout>,
+}
+
+impl Actor {
+    fn start(place: &Place, role: &str) -> Self {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .env(ROLE, role)
+            .env(PLACE, place.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap());
+        Self { child, lines }
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.lines.read_line(&mut line).unwrap();
+        line.trim().to_string()
+    }
+
+    fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    fn signal(&self, signal: i32) {
+        // SAFETY: kill takes numbers only.
+        #[allow(unsafe_code)]
+        let done = unsafe { libc::kill(self.pid() as i32, signal) };
+        assert_eq!(done, 0);
+    }
+
+    fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Actor {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn say(line: impl std::fmt::Display) {
+    println!("{line}");
+    std::io::stdout().flush().unwrap();
+}
+
+fn stream(place: &std::path::Path) -> annulus::Builder {
+    annulus::create("s").directory(place).rate(1000.0).retain(Duration::from_secs(10))
+}
+
+fn queue(place: &std::path::Path) -> annulus::Builder {
+    annulus::create("q").directory(place).kind(Kind::Spsc).capacity(4096)
+}
+
+fn play(role: &str, place: PathBuf) {
+    match role {
+        // Counts from its position on, a frame a time, until it is killed.
+        "producer" => {
+            let mut producer = stream(&place).producer::<u64>().unwrap();
+            say(producer.position());
+            loop {
+                producer.push(&[producer.position()]).unwrap();
+                std::thread::sleep(Duration::from_micros(200));
+            }
+        }
+        "finite producer" => {
+            let mut producer = queue(&place).producer::<u64>().unwrap();
+            say(producer.position());
+            let items: Vec<u64> = (0..1_000_000).collect();
+            for block in items.chunks(777) {
+                producer.push_wait(block, Some(LONG)).unwrap();
+            }
+            assert!(producer.drain(Some(LONG)));
+            producer.finish();
+        }
+        "viewer" => {
+            let mut viewer = annulus::open("s").directory(&place).observer::<u64>().unwrap();
+            say("ready");
+            let mut out = [0; 64];
+            loop {
+                let _ = viewer.read(&mut out, Wait::new().strategy(Strategy::Block));
+            }
+        }
+        // Takes single frames and says what it took, until it is killed.
+        "consumer" => {
+            let mut consumer = annulus::open("q").directory(&place).consumer::<u64>().unwrap();
+            say(consumer.position());
+            let mut one = [0];
+            loop {
+                consumer.read(&mut one, Wait::new().timeout(LONG)).unwrap();
+                say(one[0]);
+            }
+        }
+        "creator" => {
+            // All at once, as near as it can be had.
+            let mut line = String::new();
+            std::io::stdin().read_line(&mut line).unwrap();
+            match stream(&place).producer::<u64>() {
+                Ok(_producer) => {
+                    say("won");
+                    std::io::stdin().read_line(&mut line).unwrap();
+                }
+                Err(Error::WriterBusy { pid, .. }) => say(format!("lost to {pid}")),
+                Err(other) => say(format!("failed: {other}")),
+            }
+        }
+        "forker" => forker(&place),
+        "parent" => parent(&place),
+        other => panic!("no role {other}"),
+    }
+}
+
+fn a_killed_producer_is_noticed_and_succeeded() {
+    let place = Place::new();
+    let mut first = Actor::start(&place, "producer");
+    assert_eq!(first.line(), "0");
+    let mut viewer = place.open("s").start(Start::Oldest).observer::<u64>().unwrap();
+    let mut out = [0; 64];
+    let mut next = 0;
+    let mut follow = |viewer: &mut annulus::Observer<u64>, until: u64| {
+        let until_time = Instant::now() + LONG;
+        loop {
+            assert!(Instant::now() < until_time, "no end at {next}");
+            match viewer.read(&mut out, Wait::new().timeout(Duration::from_millis(300))) {
+                Ok(read) => {
+                    assert_eq!((read.first_position, read.lost_before), (next, 0));
+                    assert!(out[..read.frames].iter().copied().eq(next..next + read.frames as u64));
+                    next += read.frames as u64;
+                    if read.restarted.is_some() {
+                        return (next, Ok(read.restarted));
+                    }
+                    if next >= until {
+                        return (next, Ok(None));
+                    }
+                }
+                Err(ReadError::Timeout) => {}
+                Err(stop) => return (next, Err(stop)),
+            }
+        }
+    };
+    assert_eq!(follow(&mut viewer, 200).1, Ok(None));
+    let pid = first.pid();
+    first.kill();
+    let (position, stop) = follow(&mut viewer, u64::MAX);
+    assert_eq!(stop, Err(ReadError::ProducerGone { pid, position }), "after its last frame");
+    assert_eq!(viewer.producer(), ProducerState::Dead { pid });
+    let brief = Wait::new().timeout(Duration::from_millis(250));
+    assert_eq!(viewer.read(&mut [0], brief), Err(ReadError::Timeout), "said once");
+
+    let status = place.open("s").status().unwrap();
+    assert_eq!((status.producer, status.position), (ProducerState::Dead { pid }, position));
+    drop(viewer);
+    assert_eq!(place.objects(), ["s@v1.l1"], "what a crash leaves stays, to be resumed");
+    let mut viewer = place.open("s").start(Start::Oldest).observer::<u64>().unwrap();
+    let mut all = vec![0; position as usize + 10];
+    assert_eq!(viewer.read(&mut all, Wait::new()).unwrap().frames as u64, position, "readable to the last");
+
+    let mut second = Actor::start(&place, "producer");
+    assert_eq!(second.line(), position.to_string(), "carries on where the first stopped");
+    let (_, restart) = follow(&mut viewer, u64::MAX);
+    let restart = restart.unwrap().unwrap();
+    assert_eq!((restart.epoch, restart.position), (2, position));
+    second.kill();
+    place.open("s").remove().unwrap();
+}
+
+fn a_killed_reader_changes_nothing() {
+    let place = Place::new();
+    let mut producer = stream(place.path()).readers(3).producer::<u64>().unwrap();
+    let mut other = place.open("s").observer::<u64>().unwrap();
+    let mut out = [0; 64];
+    for round in 0..20 {
+        let mut viewer = Actor::start(&place, "viewer");
+        assert_eq!(viewer.line(), "ready", "seats of the dead are free again");
+        producer.push(&[round]).unwrap();
+        viewer.kill();
+        producer.push(&[round]).unwrap();
+        let read = other.read(&mut out, Wait::new().frames(2).timeout(LONG)).unwrap();
+        assert_eq!((read.frames, read.lost_before), (2, 0));
+    }
+    drop((producer, other));
+    assert!(place.objects().is_empty(), "a dead reader holds nothing back");
+}
+
+fn a_killed_consumer_is_succeeded_within_its_bound() {
+    let place = Place::new();
+    let mut producer = queue(place.path()).producer::<u64>().unwrap();
+    let mut next = 0;
+    let mut seen = 0;
+    for _ in 0..10 {
+        let mut consumer = Actor::start(&place, "consumer");
+        let from: u64 = consumer.line().parse().unwrap();
+        assert!(from <= seen && seen - from <= 64, "sees again what was not given back: {from} after {seen}");
+        let items: Vec<u64> = (next..next + 500).collect();
+        producer.push_wait(&items, Some(LONG)).unwrap();
+        next += 500;
+        let mut expected = from;
+        while expected < next - 100 {
+            assert_eq!(consumer.line(), expected.to_string(), "in order, none missing");
+            expected += 1;
+        }
+        consumer.child.kill().unwrap();
+        consumer.child.wait().unwrap();
+        // What it said before it died it had taken.
+        for line in consumer.lines.by_ref().lines().map_while(Result::ok) {
+            if line.parse() == Ok(expected) {
+                expected += 1;
+            }
+        }
+        seen = expected;
+    }
+    drop(producer);
+    assert_eq!(place.objects(), ["q@v1.l1"], "unread frames of a killed consumer stay");
+}
+
+fn a_stopped_producer_keeps_its_seat() {
+    let place = Place::new();
+    let mut producer = Actor::start(&place, "producer");
+    producer.line();
+    producer.signal(libc::SIGSTOP);
+    let until = Instant::now() + LONG;
+    let refused = loop {
+        let refused = stream(place.path()).producer::<u64>().unwrap_err();
+        // The signal takes a moment to arrive.
+        if matches!(refused, Error::WriterBusy { stopped: true, .. }) || Instant::now() > until {
+            break refused;
+        }
+    };
+    assert!(
+        matches!(refused, Error::WriterBusy { pid, stopped: true, .. } if pid == producer.pid()),
+        "{refused}"
+    );
+    assert!(refused.to_string().contains("stopped"), "{refused}");
+    let mut viewer = place.open("s").observer::<u64>().unwrap();
+    let mut out = [0; 64];
+    while viewer.try_read(&mut out).is_ok() {}
+    let brief = Wait::new().timeout(Duration::from_millis(350));
+    assert_eq!(viewer.read(&mut out, brief), Err(ReadError::Timeout), "stopped is not gone");
+    producer.signal(libc::SIGCONT);
+    viewer.read(&mut out, Wait::new().timeout(LONG)).unwrap();
+}
+
+fn of_many_creators_one_wins() {
+    let place = Place::new();
+    for _ in 0..10 {
+        let mut creators: Vec<Actor> = (0..6).map(|_| Actor::start(&place, "creator")).collect();
+        for creator in &mut creators {
+            creator.child.stdin.as_mut().unwrap().write_all(b"go\n").unwrap();
+        }
+        let said: Vec<(u32, String)> = creators.iter_mut().map(|one| (one.pid(), one.line())).collect();
+        let winners: Vec<u32> = said.iter().filter(|(_, line)| line == "won").map(|(pid, _)| *pid).collect();
+        assert_eq!(winners.len(), 1, "{said:?}");
+        for (_, line) in said.iter().filter(|(_, line)| line != "won") {
+            assert_eq!(*line, format!("lost to {}", winners[0]), "{said:?}");
+        }
+        drop(creators);
+        place.open("s").remove().unwrap();
+    }
+}
+
+fn everything_arrives_between_processes() {
+    let place = Place::new();
+    let mut consumer = queue(place.path()).consumer::<u64>().unwrap();
+    let mut producer = Actor::start(&place, "finite producer");
+    producer.line();
+    let mut next = 0;
+    loop {
+        match consumer.chunk(1000, Wait::new().frames(100).timeout(LONG)) {
+            Ok(chunk) => {
+                assert_eq!(chunk.first_position(), next);
+                let (first, rest) = chunk.slices();
+                for item in first.iter().chain(rest) {
+                    assert_eq!(*item, next);
+                    next += 1;
+                }
+                chunk.commit_all();
+            }
+            Err(ReadError::Ended { position }) => break assert_eq!(position, next),
+            Err(other) => panic!("{other} at {next}"),
+        }
+    }
+    assert_eq!(next, 1_000_000);
+    assert!(producer.child.wait().unwrap().success());
+}
+
+fn a_forked_child_has_no_handles() {
+    let place = Place::new();
+    let mut forker = Actor::start(&place, "forker");
+    assert_eq!(forker.line(), "child: Forked Forked true");
+    assert_eq!(forker.line(), "parent: 2 frames, object there");
+    assert!(forker.child.wait().unwrap().success());
+    assert!(place.objects().is_empty());
+}
+
+/// In a process of one thread, as `fork` wants it.
+fn forker(place: &std::path::Path) {
+    let mut producer = stream(place).producer::<u64>().unwrap();
+    let mut viewer = annulus::open("s").directory(place).observer::<u64>().unwrap();
+    producer.push(&[1]).unwrap();
+    // SAFETY: this process has one thread.
+    #[allow(unsafe_code)]
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        let push = producer.push(&[9]).unwrap_err();
+        let read = viewer.try_read(&mut [0]).unwrap_err();
+        // Dropped here: nothing may be stored, unlocked or removed.
+        drop((producer, viewer));
+        let alive = annulus::open("s").directory(place).status().unwrap().producer;
+        let parent = std::os::unix::process::parent_id();
+        say(format!("child: {push:?} {read:?} {}", alive == ProducerState::Live { pid: parent }));
+        assert_eq!((push, read), (PushError::Forked, ReadError::Forked));
+        return;
+    }
+    let mut status = 0;
+    // SAFETY: the status lives through the call.
+    #[allow(unsafe_code)]
+    let waited = unsafe { libc::waitpid(child, &raw mut status, 0) };
+    assert_eq!((waited, status), (child, 0));
+    producer.push(&[2]).unwrap();
+    let mut out = [0; 8];
+    let frames = viewer.read(&mut out, Wait::new().timeout(LONG)).unwrap().frames;
+    let there = if place.join("s@v1.l1").exists() { "there" } else { "gone" };
+    say(format!("parent: {frames} frames, object {there}"));
+}
+
+fn a_child_that_lives_on_does_not_keep_its_parents_seat() {
+    let place = Place::new();
+    let mut parent = Actor::start(&place, "parent");
+    let child: i32 = parent.line().parse().unwrap();
+    let pid = parent.pid();
+    parent.kill();
+    let until = Instant::now() + LONG;
+    let state = loop {
+        let state = place.open("s").status().unwrap().producer;
+        if matches!(state, ProducerState::Dead { .. }) || Instant::now() > until {
+            break state;
+        }
+    };
+    // SAFETY: kill takes numbers only.
+    #[allow(unsafe_code)]
+    let was_alive = unsafe { libc::kill(child, libc::SIGKILL) };
+    assert_eq!(was_alive, 0, "the child was to live on");
+    assert_eq!(state, ProducerState::Dead { pid });
+}
+
+fn parent(place: &std::path::Path) {
+    let producer = stream(place).producer::<u64>().unwrap();
+    // SAFETY: this process has one thread.
+    #[allow(unsafe_code)]
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        std::thread::sleep(10 * LONG); // longer than anybody waits for it
+        return;
+    }
+    say(child);
+    std::thread::sleep(LONG);
+    drop(producer);
+}

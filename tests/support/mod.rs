@@ -1,0 +1,54 @@
+//! What the integration tests share.
+
+#![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
+
+use std::fs;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// A private directory on tmpfs of its own, removed with everything in it.
+pub struct Place(PathBuf);
+
+impl Place {
+    pub fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = PathBuf::from(format!("/dev/shm/annulus-test-{}-{count}", std::process::id()));
+        fs::DirBuilder::new().mode(0o700).create(&path).unwrap();
+        Self(path)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub fn create(&self, name: &str) -> annulus::Builder {
+        annulus::create(name).directory(&self.0)
+    }
+
+    pub fn open(&self, name: &str) -> annulus::Open {
+        annulus::open(name).directory(&self.0)
+    }
+
+    /// The names of the objects in it.
+    pub fn objects(&self) -> Vec<String> {
+        let mut names: Vec<String> = fs::read_dir(&self.0)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Channels without meaning.
+pub fn channels(count: usize) -> Vec<annulus::Channel> {
+    (0..count).map(|i| annulus::Channel::new(format!("ch{i}"))).collect()
+}
