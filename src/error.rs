@@ -182,7 +182,7 @@ impl fmt::Display for Error {
             Self::WrongKind { name, kind, why } => write!(f, "stream '{name}' is of kind {kind}: {why}"),
             Self::Finished { name } => write!(f, "stream '{name}' was finished: create it anew to push again"),
             Self::NotAStream { path, why } => {
-                write!(f, "{} is in a stream's place but is none to use: {why}; it was left alone", path.display())
+                write!(f, "{} is in a stream's place but is none to use: {why}; it was left alone, remove it yourself if it is not needed", path.display())
             }
             Self::Layout { path, found } => {
                 write!(f, "{} was made by another annulus ({found}): use that one, or remove it", path.display())

@@ -67,11 +67,11 @@ impl Writer {
         if intent >= POSITION_LIMIT || geometry.backlog(intent, tail).is_err() {
             return Err(Corrupt);
         }
-        let seen_head = if gated { lane.head().load(Acquire) } else { tail };
+        let seen_head = if gated { lane.head().load(order(Site::ResumeAcquire, Acquire)) } else { tail };
         geometry.backlog(tail, seen_head)?;
         let epoch = line.epoch.load(Relaxed).checked_add(1).ok_or(Corrupt)?;
         line.epoch_start.store(tail, Relaxed);
-        line.epoch.store(epoch, Release); // E: before this epoch's first tail
+        line.epoch.store(epoch, order(Site::EpochRelease, Release)); // E: before this epoch's first tail
         let limit = geometry.write_limit(observable);
         Ok(Self { at: geometry.cursor(tail), lane, intent, epoch, seen_head, gated, limit })
     }
@@ -185,7 +185,7 @@ impl Writer {
 
     /// Marks the end of the stream here. Readers drain to it.
     pub(crate) fn finish(&mut self) {
-        self.lane.producer().end.store(self.at.position, Release); // after the last tail: E
+        self.lane.producer().end.store(self.at.position, order(Site::EndRelease, Release)); // after the last tail: E
     }
 }
 

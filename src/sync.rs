@@ -34,6 +34,8 @@ pub(crate) enum Site {
     HeadRelease,
     /// A, producer's side: `head.load` is Acquire.
     HeadAcquire,
+    /// A, a successor's side: the `head.load` that it begins with is Acquire.
+    ResumeAcquire,
     /// A producer that may not overwrite looks at `head` before it writes.
     SpaceCheck,
     /// G: a group member's `head.load` is Acquire, or `tail` may seem smaller than `head`.
@@ -42,6 +44,10 @@ pub(crate) enum Site {
     GroupCas,
     /// G: a group member copies before it claims.
     GroupCopyFirst,
+    /// E: `end.store` is Release.
+    EndRelease,
+    /// E: `epoch.store` is Release.
+    EpochRelease,
     /// E: a reader looks at `tail` once more after a verdict.
     VerdictReload,
     /// N, notifier's side: the fence between publishing and looking at `armed`.

@@ -675,3 +675,24 @@ fn handles_move_between_threads() {
     moves::<annulus::Consumer<i16>>();
     moves::<annulus::Observer<i16>>();
 }
+
+/// The last one to leave takes the private directory along; who creates at that moment makes it again.
+#[test]
+fn the_private_directory_comes_and_goes() {
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            scope.spawn(move || {
+                for round in 0..200 {
+                    let name = format!("test-{}-{thread}-{round}", std::process::id());
+                    let mut producer = annulus::create(&name).capacity(10).producer::<u8>().unwrap();
+                    producer.push(&[1]).unwrap();
+                    let viewer = annulus::open(&name).observer::<u8>().unwrap();
+                    drop(producer);
+                    drop(viewer);
+                    assert!(matches!(annulus::open(&name).status().unwrap_err(), Error::NotFound { .. }));
+                    annulus::list().unwrap();
+                }
+            });
+        }
+    });
+}

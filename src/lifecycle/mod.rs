@@ -40,6 +40,11 @@ pub enum Existing {
 /// How long to wait for the attach gate, unless the caller says.
 pub(crate) const GATE_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// When `timeout` is over; a year from now for those who mean "never".
+fn until_over(timeout: Duration) -> Instant {
+    Instant::now() + timeout.min(Duration::from_secs(365 * 24 * 3600))
+}
+
 /// Takes the gate, in small steps up to `deadline`. False: somebody inside does not get on.
 fn gate(lock: &LockFile, mode: Mode, deadline: Instant) -> io::Result<bool> {
     let mut pause = Duration::from_micros(50);
@@ -94,7 +99,7 @@ pub(crate) fn open(
     seated: bool,
     gate_timeout: Duration,
 ) -> Result<Attachment, Error> {
-    let until = Instant::now() + gate_timeout;
+    let until = until_over(gate_timeout);
     let object = name.object();
     let text = name.to_string();
     loop {
@@ -143,15 +148,23 @@ pub(crate) fn create(
     existing: Existing,
     gate_timeout: Duration,
 ) -> Result<Attachment, Error> {
-    let until = Instant::now() + gate_timeout;
+    let until = until_over(gate_timeout);
     let object = name.object();
     let text = name.to_string();
     check_role(wanted, role, &text)?;
     loop {
         let Some(found) = Opened::find(directory, &object, true)? else {
-            match build(directory, &object, wanted, role)? {
-                Some(attachment) => return Ok(attachment),
-                None => continue, // somebody was faster: take theirs
+            match build(directory, &object, wanted, role) {
+                Ok(Some(attachment)) => return Ok(attachment),
+                Ok(None) => continue, // somebody was faster: take theirs
+                Err(Error::Os { source, .. })
+                    if source.kind() == io::ErrorKind::NotFound
+                        && Instant::now() < until
+                        && directory.make_private()? =>
+                {
+                    continue; // the last one to leave took the directory along
+                }
+                Err(error) => return Err(error),
             }
         };
         if existing == Existing::Refuse {
@@ -229,7 +242,7 @@ pub(crate) fn remove(directory: &Directory, name: &Name, gate_timeout: Duration)
         Err(error) => return Err(error),
     };
     let text = name.to_string();
-    match found.retire(Instant::now() + gate_timeout, &text)? {
+    match found.retire(until_over(gate_timeout), &text)? {
         Ok(()) => Ok(()),
         Err(holder) => {
             let segment = found.map(Rights::Look)?;

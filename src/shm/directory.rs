@@ -44,17 +44,23 @@ impl Directory {
     /// Opens `path`, or the default. The default private directory is made if it is not there; one that was
     /// named by the caller must exist.
     pub(crate) fn open(path: Option<&Path>) -> Result<Self, Error> {
-        let path = path.map_or_else(default_path, Path::to_path_buf);
-        if path == private_path() {
-            match fs::DirBuilder::new().mode(0o700).create(&path) {
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                    return Err(Error::os("make the private directory", &path, error));
-                }
-                _ => {}
-            }
+        let directory = Self { path: path.map_or_else(default_path, Path::to_path_buf) };
+        directory.make_private()?;
+        Self::check(&directory.path)?;
+        Ok(directory)
+    }
+
+    /// Makes the private directory if this is it and it is not there. False: this is another.
+    pub(crate) fn make_private(&self) -> Result<bool, Error> {
+        if self.path != private_path() {
+            return Ok(false);
         }
-        Self::check(&path)?;
-        Ok(Self { path })
+        match fs::DirBuilder::new().mode(0o700).create(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                Err(Error::os("make the private directory", &self.path, error))
+            }
+            _ => Self::check(&self.path).map(|()| true),
+        }
     }
 
     /// As [`open`](Self::open), but `None` if nothing has ever been there.
@@ -193,18 +199,26 @@ impl Directory {
         }
     }
 
-    /// Removes the name. Those who have the object open keep it.
+    /// Removes the name, and the private directory with the last of them. Those who have the object open
+    /// keep it.
     pub(crate) fn unlink(&self, name: &str) -> Result<(), Error> {
         let path = self.path.join(name);
         match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::os("remove", &path, error)),
-            _ => Ok(()),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Error::os("remove", &path, error)),
+            _ => {}
         }
+        if self.path == private_path() {
+            let _ = fs::remove_dir(&self.path); // only if it is empty; who is about to use it makes it again
+        }
+        Ok(())
     }
 
     /// The file names in it, sorted.
     pub(crate) fn names(&self) -> Result<Vec<String>, Error> {
-        let entries = fs::read_dir(&self.path).map_err(|error| Error::os("list", &self.path, error))?;
+        let entries = match fs::read_dir(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other.map_err(|error| Error::os("list", &self.path, error))?,
+        };
         let mut names: Vec<String> =
             entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
         names.sort();

@@ -37,8 +37,9 @@ impl<T: Pod> Observer<T> {
     ///
     /// # Errors
     /// [`ReadError::Empty`] if there is nothing; [`ReadError::Ended`], [`ReadError::Replaced`] if there will
-    /// not be; [`ReadError::Lapped`] if the producer was twice faster than the copy;
-    /// [`ReadError::NotWholeFrames`], [`ReadError::Forked`], [`ReadError::Corrupt`].
+    /// not be; [`ReadError::Lapped`] if the producer was twice faster than the copy. That the producer died is
+    /// said by [`read`](Self::read) only; one who polls asks [`producer`](Self::producer).
+    /// Else [`ReadError::NotWholeFrames`], [`ReadError::Forked`], [`ReadError::Corrupt`].
     #[inline]
     pub fn try_read(&mut self, out: &mut [T]) -> Result<Frames, ReadError> {
         let most = self.whole(out)?;

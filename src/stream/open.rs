@@ -161,12 +161,13 @@ impl Open {
     /// # Errors
     /// [`Error::NotFound`], and whatever makes it unusable.
     pub fn status(self) -> Result<Status, Error> {
-        let name = Name::parse(&self.name)?;
-        let directory = self.place(&name)?;
-        match Opened::find(&directory, &name.object(), false)? {
-            Some(found) => Status::look(&found, directory.path().join(name.object())),
-            None => Err(lifecycle::missing(&directory, &name)),
-        }
+        self.when_there(|name| {
+            let directory = self.place(name)?;
+            match Opened::find(&directory, &name.object(), false)? {
+                Some(found) => Status::look(&found, directory.path().join(name.object())),
+                None => Err(lifecycle::missing(&directory, name)),
+            }
+        })
     }
 
     /// Removes the stream, if no producer or consumer holds it. Those who observe it get
@@ -185,14 +186,18 @@ impl Open {
     }
 
     fn attach(self, role: Role) -> Result<Attachment, Error> {
+        self.when_there(|name| {
+            lifecycle::open(&self.place(name)?, name, role, self.seated, self.gate_timeout)
+        })
+    }
+
+    /// Tries until the stream is there, for as long as the caller wants to wait for that.
+    fn when_there<R>(&self, attempt: impl Fn(&Name) -> Result<R, Error>) -> Result<R, Error> {
         let name = Name::parse(&self.name)?;
-        let until = Instant::now() + self.appear_within;
+        let until = Instant::now().checked_add(self.appear_within);
         loop {
-            let attached = self
-                .place(&name)
-                .and_then(|directory| lifecycle::open(&directory, &name, role, self.seated, self.gate_timeout));
-            match attached {
-                Err(Error::NotFound { .. }) if Instant::now() < until => {
+            match attempt(&name) {
+                Err(Error::NotFound { .. }) if until.is_none_or(|until| Instant::now() < until) => {
                     std::thread::sleep(Duration::from_millis(5));
                 }
                 other => return other,

@@ -44,7 +44,7 @@ impl<T: Pod> Producer<T> {
     }
 
     /// Pushes all of `samples`, or nothing. Never waits, never allocates, and makes no system call unless a
-    /// reader sleeps that this push satisfies.
+    /// reader sleeps that this push satisfies. Of more than the ring holds, a broadcast stream keeps the last.
     ///
     /// # Errors
     /// [`PushError::Full`] on an spsc ring whose consumer is behind (it may keep back up to an eighth of the

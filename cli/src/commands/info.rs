@@ -1,0 +1,101 @@
+//! `annulus info`: everything about one stream.
+
+use crate::failure::Failure;
+use crate::{describe, names};
+use annulus::{Channel, ProducerState, Status};
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+
+/// Tell everything about a stream: its channels, who is attached, how far it is
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The stream: ecg@v2, or ecg where that is clear
+    name: String,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    let status = annulus::open(names::resolve(&args.name)?).status()?;
+    let text = if args.json {
+        serde_json::to_string_pretty(&describe::status(&status))? + "\n"
+    } else {
+        text(&status).map_err(|error| Failure::Failed(error.to_string()))?
+    };
+    Ok(io::stdout().lock().write_all(text.as_bytes())?)
+}
+
+fn text(status: &Status) -> Result<String, std::fmt::Error> {
+    let info = &status.info;
+    let mut text = String::new();
+    let mut line = |key: &str, value: String| {
+        if value.is_empty() { Ok(()) } else { writeln!(text, "{key:<12}{value}") }
+    };
+    line("name", info.full_name())?;
+    line("signal", info.summary())?;
+    line("kind", info.kind.to_string())?;
+    line("producer", producer(status.producer))?;
+    line("position", status.position.to_string())?;
+    line("oldest", status.oldest.to_string())?;
+    line("taken", status.head.map_or_else(String::new, |head| format!("up to {head}")))?;
+    line("epoch", status.epoch.to_string())?;
+    line("retains", format!("{} ({} frames)", describe::retained(info), info.capacity))?;
+    line("frame", format!("{} bytes", info.frame_bytes))?;
+    line("device", info.device.clone())?;
+    line("metadata", info.metadata_json.clone())?;
+    line("started", info.start_time.map_or_else(String::new, describe::utc))?;
+    line("created", format!("{} by {}", describe::utc(info.created), info.program))?;
+    line("instance", describe::hex(&info.instance))?;
+    line("object", format!("{} ({} bytes)", info.path.display(), info.bytes))?;
+    line("kept", if info.keep { "yes, until it is removed".to_owned() } else { String::new() })?;
+    line("seats", format!("{} of {} taken", describe::readers(status), info.readers))?;
+    for attached in &status.attached {
+        let lost = if attached.lost > 0 { format!(", lost {}", attached.lost) } else { String::new() };
+        let what = format!("{} {} at {}{lost}", attached.pid, attached.program, attached.position);
+        line(&format!("  {}", attached.role), what)?;
+    }
+    for (number, channel) in (1..).zip(&info.channels) {
+        line(&format!("channel {number}"), self::channel(channel))?;
+    }
+    Ok(text)
+}
+
+fn producer(state: ProducerState) -> String {
+    match state {
+        ProducerState::Never => "none yet".to_owned(),
+        ProducerState::Live { pid } => format!("live, process {pid}"),
+        ProducerState::Left => "left; another may carry on".to_owned(),
+        ProducerState::Dead { pid } => format!("dead, was process {pid}; another may carry on"),
+        ProducerState::Ended { position } => format!("ended the stream at {position}"),
+    }
+}
+
+fn channel(channel: &Channel) -> String {
+    let mut parts = vec![channel.label.clone()];
+    let mut part = |name: &str, value: &str| {
+        if !value.is_empty() {
+            parts.push(if name.is_empty() { value.to_owned() } else { format!("{name} {value}") });
+        }
+    };
+    part("", &channel.kind);
+    part("in", &channel.unit);
+    if (channel.scale, channel.offset) != (1.0, 0.0) {
+        let sign = if channel.offset < 0.0 { '-' } else { '+' };
+        part("=", &format!("raw * {} {sign} {}", channel.scale, channel.offset.abs()));
+    }
+    if let Some((low, high)) = channel.physical_range {
+        part("from", &format!("{low} to {high}"));
+    }
+    if let Some((low, high)) = channel.digital_range {
+        part("raw", &format!("{low} to {high}"));
+    }
+    part("filtered", &channel.prefilter);
+    part("by", &channel.transducer);
+    part("against", &channel.reference);
+    part("", &channel.description);
+    if channel.significant_bits > 0 {
+        part("", &format!("{} significant bits", channel.significant_bits));
+    }
+    parts.join(", ")
+}

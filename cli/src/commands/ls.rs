@@ -1,0 +1,77 @@
+//! `annulus ls`: what streams there are.
+
+use crate::describe;
+use crate::failure::Failure;
+use annulus::{Listed, Status};
+use std::io::{self, Write};
+
+/// List the streams, also the dead and the broken ones
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// As JSON, with everything that `info` tells
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    let streams = annulus::list()?;
+    let text = if args.json {
+        let all: Vec<_> = streams.iter().map(describe::listed).collect();
+        serde_json::to_string_pretty(&all)? + "\n"
+    } else {
+        table(&streams)
+    };
+    Ok(io::stdout().lock().write_all(text.as_bytes())?)
+}
+
+const HEADS: [&str; 8] = ["NAME", "STATE", "KIND", "SIGNAL", "RETAINS", "POSITION", "READERS", "PID"];
+
+/// Streams in aligned columns; a broken one has its error instead.
+fn table(streams: &[Listed]) -> String {
+    let rows: Vec<Result<[String; 8], String>> = streams.iter().map(row).collect();
+    let mut widths = HEADS.map(str::len);
+    for cells in rows.iter().flatten() {
+        for (width, cell) in widths.iter_mut().zip(cells) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let mut text = aligned(&HEADS, &widths);
+    for row in &rows {
+        text += &match row {
+            Ok(cells) => aligned(cells, &widths),
+            Err(line) => format!("{line}\n"),
+        };
+    }
+    text
+}
+
+fn row(stream: &Listed) -> Result<[String; 8], String> {
+    let status = stream.status.as_ref().map_err(|error| {
+        let name =
+            if stream.name.is_empty() { stream.path.display().to_string() } else { stream.name.clone() };
+        format!("{name}  broken: {error}")
+    })?;
+    Ok(cells(status))
+}
+
+fn cells(status: &Status) -> [String; 8] {
+    let info = &status.info;
+    [
+        info.full_name(),
+        describe::state(status.producer).to_owned(),
+        info.kind.to_string(),
+        info.summary(),
+        describe::retained(info),
+        status.position.to_string(),
+        format!("{}/{}", describe::readers(status), info.readers),
+        describe::producer_pid(status.producer).map_or_else(|| "-".to_owned(), |pid| pid.to_string()),
+    ]
+}
+
+fn aligned(cells: &[impl AsRef<str>; 8], widths: &[usize; 8]) -> String {
+    let mut line = String::new();
+    for (cell, &width) in cells.iter().zip(widths) {
+        line += &format!("{:width$}  ", cell.as_ref());
+    }
+    format!("{}\n", line.trim_end())
+}

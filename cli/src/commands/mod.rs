@@ -1,0 +1,8 @@
+//! One file per command: its options, and what it does.
+
+pub(crate) mod cat;
+pub(crate) mod demo;
+pub(crate) mod generate;
+pub(crate) mod info;
+pub(crate) mod ls;
+pub(crate) mod rm;

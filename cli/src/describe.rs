@@ -1,0 +1,172 @@
+//! A stream's status in words, and as JSON.
+
+use annulus::{Channel, Info, Listed, ProducerState, Role, Status};
+use serde_json::{Value, json};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// What the producer is doing, in one word.
+pub(crate) fn state(producer: ProducerState) -> &'static str {
+    match producer {
+        ProducerState::Never => "new",
+        ProducerState::Live { .. } => "live",
+        ProducerState::Left => "left",
+        ProducerState::Dead { .. } => "dead",
+        ProducerState::Ended { .. } => "ended",
+    }
+}
+
+/// The pid of a producer that lives, or of the one that died.
+pub(crate) fn producer_pid(producer: ProducerState) -> Option<u32> {
+    match producer {
+        ProducerState::Live { pid } | ProducerState::Dead { pid } => Some(pid),
+        _ => None,
+    }
+}
+
+/// How many consumers and observers are attached.
+pub(crate) fn readers(status: &Status) -> usize {
+    status.attached.iter().filter(|attached| !matches!(attached.role, Role::Producer)).count()
+}
+
+/// How much history the ring holds: `10 s`, or `4096 frames` where there is no rate.
+pub(crate) fn retained(info: &Info) -> String {
+    info.retained().map_or_else(|| format!("{} frames", info.capacity), seconds)
+}
+
+fn seconds(time: Duration) -> String {
+    let seconds = time.as_secs_f64();
+    let digits = if seconds < 1.0 { 3 } else { usize::from(seconds < 100.0) };
+    let text = format!("{seconds:.digits$}");
+    // 10.0 is 10; a whole 300 keeps its zeros.
+    let text = if digits > 0 { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
+    format!("{text} s")
+}
+
+/// One entry of a listing; an object that is not a stream we understand says why.
+pub(crate) fn listed(stream: &Listed) -> Value {
+    match &stream.status {
+        Ok(status) => self::status(status),
+        Err(error) => json!({
+            "name": stream.name,
+            "path": stream.path.to_string_lossy(),
+            "state": "broken",
+            "error": error.to_string(),
+        }),
+    }
+}
+
+/// Everything that is known about a stream.
+pub(crate) fn status(status: &Status) -> Value {
+    let info = &status.info;
+    json!({
+        "name": info.full_name(),
+        "path": info.path.to_string_lossy(),
+        "state": state(status.producer),
+        "pid": producer_pid(status.producer),
+        "kind": info.kind.to_string(),
+        "lanes": info.lanes,
+        "summary": info.summary(),
+        "format": info.format.to_string(),
+        "rate": if info.rate > 0.0 { Some(info.rate) } else { None },
+        "position": status.position,
+        "oldest": status.oldest,
+        "head": status.head,
+        "epoch": status.epoch,
+        "end": if let ProducerState::Ended { position } = status.producer { Some(position) } else { None },
+        "retired": status.retired,
+        "frame_bytes": info.frame_bytes,
+        "capacity": info.capacity,
+        "requested": info.requested,
+        "retained_seconds": info.retained().map(|time| time.as_secs_f64()),
+        "contiguous": info.contiguous,
+        "seats": info.readers,
+        "observable": info.observable,
+        "keep": info.keep,
+        "bytes": info.bytes,
+        "device": info.device,
+        "metadata": metadata(&info.metadata_json),
+        "program": info.program,
+        "created": utc(info.created),
+        "start_time": info.start_time.map(utc),
+        "instance": hex(&info.instance),
+        "channels": info.channels.iter().map(channel).collect::<Vec<_>>(),
+        "attached": status.attached.iter().map(|attached| json!({
+            "role": attached.role.to_string(),
+            "pid": attached.pid,
+            "program": attached.program,
+            "position": attached.position,
+            "lost": attached.lost,
+        })).collect::<Vec<_>>(),
+    })
+}
+
+fn channel(channel: &Channel) -> Value {
+    json!({
+        "label": channel.label,
+        "unit": channel.unit,
+        "kind": channel.kind,
+        "scale": channel.scale,
+        "offset": channel.offset,
+        "physical_range": channel.physical_range,
+        "digital_range": channel.digital_range,
+        "prefilter": channel.prefilter,
+        "transducer": channel.transducer,
+        "reference": channel.reference,
+        "description": channel.description,
+        "significant_bits": channel.significant_bits,
+    })
+}
+
+/// The user's own JSON as what it says; if it is none, as text.
+fn metadata(text: &str) -> Value {
+    if text.is_empty() { Value::Null } else { serde_json::from_str(text).unwrap_or_else(|_| text.into()) }
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// ISO 8601, to the second: `2026-11-21T02:15:00Z`.
+pub(crate) fn utc(time: SystemTime) -> String {
+    let seconds = match time.duration_since(UNIX_EPOCH) {
+        Ok(after) => after.as_secs() as i64,
+        Err(before) => -(before.duration().as_secs_f64().ceil() as i64),
+    };
+    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    // Years that begin in March, in eras of 400, so that the leap day comes last.
+    let shifted = days + 719_468;
+    let (era, day) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let march = (5 * day + 2) / 153;
+    let (day, month) = (day - (153 * march + 2) / 5 + 1, if march < 10 { march + 3 } else { march - 9 });
+    let year = year + era * 400 + i64::from(month <= 2);
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_gregorian() {
+        let at = |seconds: i64| {
+            let distance = Duration::from_secs(seconds.unsigned_abs());
+            utc(if seconds < 0 { UNIX_EPOCH - distance } else { UNIX_EPOCH + distance })
+        };
+        assert_eq!(at(0), "1970-01-01T00:00:00Z");
+        assert_eq!(at(951_782_399), "2000-02-28T23:59:59Z");
+        assert_eq!(at(951_782_400), "2000-02-29T00:00:00Z");
+        assert_eq!(at(1_709_251_199), "2024-02-29T23:59:59Z");
+        assert_eq!(at(4_107_542_400), "2100-03-01T00:00:00Z");
+        assert_eq!(at(-473_385_600), "1955-01-01T00:00:00Z");
+    }
+
+    #[test]
+    fn spans_of_time_are_short() {
+        for (milliseconds, text) in [(10_000, "10 s"), (100, "0.1 s"), (1_500, "1.5 s"), (300_000, "300 s")] {
+            assert_eq!(seconds(Duration::from_millis(milliseconds)), text);
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! Where `cat` writes to.
+
+use crate::failure::Failure;
+use crate::print::Csv;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+
+/// Stdout, without std's line buffer in between.
+#[derive(Debug)]
+pub(crate) struct Output {
+    file: File,
+    /// The form of text; `None` writes the bytes as they are.
+    csv: Option<Csv>,
+    text: Vec<u8>,
+}
+
+impl Output {
+    pub(crate) fn stdout() -> io::Result<Self> {
+        let file = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+        Ok(Self { file, csv: None, text: Vec::new() })
+    }
+
+    /// Writes lines of that form from now on. Its header comes first, unless it would be the last one again.
+    pub(crate) fn turn_to(&mut self, csv: Csv) -> Result<(), Failure> {
+        if self.csv.as_ref().is_none_or(|last| last.header() != csv.header()) {
+            self.file.write_all(csv.header().as_bytes())?;
+        }
+        self.csv = Some(csv);
+        Ok(())
+    }
+
+    /// Writes whole frames, the first of which is at `position`.
+    pub(crate) fn frames(&mut self, position: u64, frames: &[u8]) -> Result<(), Failure> {
+        let Some(csv) = &self.csv else { return Ok(self.file.write_all(frames)?) };
+        self.text.clear();
+        csv.lines(position, frames, &mut self.text);
+        Ok(self.file.write_all(&self.text)?)
+    }
+}

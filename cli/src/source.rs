@@ -1,0 +1,140 @@
+//! The end of a stream that a command reads: frames as bytes, taken out or only observed.
+
+use crate::failure::{Failure, note};
+use annulus::{Consumer, Error, Frames, Info, Kind, Observer, ProducerState, ReadError, Start, Wait};
+
+/// How to read a stream.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reading {
+    /// Where to start; `None` is the newest, or a consumer's only place.
+    pub(crate) start: Option<Start>,
+    /// Observe a stream whose frames are there to be taken out.
+    pub(crate) tap: bool,
+}
+
+/// One of the two handles that read.
+#[derive(Debug)]
+pub(crate) enum Source {
+    /// With room for what it copies.
+    Observer(Observer<u8>, Vec<u8>),
+    Consumer(Consumer<u8>),
+}
+
+/// Frames on their way from a stream to wherever they go.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Block<'a> {
+    /// The first frame's.
+    pub(crate) position: u64,
+    /// Frames right before that were overwritten before we read them.
+    pub(crate) lost_before: u64,
+    pub(crate) bytes: &'a [u8],
+}
+
+/// Why frames did not get where they were to go.
+#[derive(Debug)]
+pub(crate) enum Stopped {
+    /// The stream gave none.
+    Read(ReadError),
+    /// Their receiver failed.
+    Sink(Failure),
+}
+
+impl From<ReadError> for Stopped {
+    fn from(error: ReadError) -> Self {
+        Self::Read(error)
+    }
+}
+
+impl Source {
+    /// Attaches to the stream of that full name. An spsc stream's reader takes its frames out, unless it taps.
+    pub(crate) fn open(name: &str, reading: Reading) -> Result<Self, Error> {
+        if !reading.tap && annulus::open(name).status()?.info.kind == Kind::Spsc {
+            return annulus::open(name).consumer_bytes().map(Self::Consumer);
+        }
+        let start = reading.start.unwrap_or(Start::Now);
+        let observer = match annulus::open(name).start(start).observer_bytes() {
+            Err(Error::NoSeat { capacity, .. }) => {
+                note(format!("all {capacity} seats of {name} are taken: reading without one, unlisted"));
+                annulus::open(name).start(start).unseated().observer_bytes()
+            }
+            opened => opened,
+        };
+        Ok(Self::Observer(observer?, Vec::new()))
+    }
+
+    /// Why a stream that was asked for cannot be read, and what to do.
+    pub(crate) fn failure(error: Error) -> Failure {
+        let busy = matches!(error, Error::ConsumerBusy { .. });
+        let hint = if busy { "; --tap reads without taking" } else { "" };
+        Failure::Failed(format!("{error}{hint}"))
+    }
+
+    pub(crate) fn info(&self) -> &Info {
+        match self {
+            Self::Observer(observer, _) => observer.info(),
+            Self::Consumer(consumer) => consumer.info(),
+        }
+    }
+
+    /// The next frame's.
+    pub(crate) fn position(&self) -> u64 {
+        match self {
+            Self::Observer(observer, _) => observer.position(),
+            Self::Consumer(consumer) => consumer.position(),
+        }
+    }
+
+    /// How many frames are there to be read.
+    pub(crate) fn available(&mut self) -> u64 {
+        match self {
+            Self::Observer(observer, _) => observer.available(),
+            Self::Consumer(consumer) => consumer.available(),
+        }
+    }
+
+    pub(crate) fn producer(&self) -> ProducerState {
+        match self {
+            Self::Observer(observer, _) => observer.producer(),
+            Self::Consumer(consumer) => consumer.producer(),
+        }
+    }
+
+    /// Passes up to `most` frames on to `sink`, after waiting for them if `wait` says so.
+    ///
+    /// A consumer's frames are taken out only when the sink is done with them: if it fails, or we are killed meanwhile,
+    /// the next consumer gets them once more, but misses none.
+    pub(crate) fn pass_on(
+        &mut self,
+        most: usize,
+        wait: Option<Wait>,
+        mut sink: impl FnMut(Block<'_>) -> Result<(), Failure>,
+    ) -> Result<Frames, Stopped> {
+        let frame_bytes = self.info().frame_bytes;
+        match self {
+            Self::Observer(observer, room) => {
+                room.resize(most * frame_bytes, 0);
+                let frames = match wait {
+                    Some(wait) => observer.read(room, wait)?,
+                    None => observer.try_read(room)?,
+                };
+                let (position, lost_before) = (frames.first_position, frames.lost_before);
+                let bytes = &room[..frames.frames * frame_bytes];
+                sink(Block { position, lost_before, bytes }).map_err(Stopped::Sink)?;
+                Ok(frames)
+            }
+            Self::Consumer(consumer) => {
+                let chunk = match wait {
+                    Some(wait) => consumer.chunk(most, wait)?,
+                    None => consumer.try_chunk(most)?,
+                };
+                let (first, rest) = chunk.slices();
+                let mut position = chunk.first_position();
+                for bytes in [first, rest] {
+                    sink(Block { position, lost_before: 0, bytes }).map_err(Stopped::Sink)?;
+                    position += (bytes.len() / frame_bytes) as u64;
+                }
+                Ok(chunk.commit_all())
+            }
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Ctrl-C: a flag that the commands look at between two steps.
+
+use signal_hook::consts::SIGTERM;
+pub(crate) use signal_hook::consts::{SIGHUP, SIGINT};
+use signal_hook::flag;
+use std::fs;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long a command may sleep or wait before it looks at the flag again.
+pub(crate) const SLICE: Duration = Duration::from_millis(250);
+
+/// A request to end cleanly.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    /// Raised by Ctrl-C, SIGTERM, and SIGHUP unless that is ignored.
+    pub(crate) fn on_signals() -> io::Result<Self> {
+        let stop = Self::default();
+        stop.watch(SIGINT)?;
+        stop.watch(SIGTERM)?;
+        if !hangup_is_ignored() {
+            stop.watch(SIGHUP)?;
+        }
+        Ok(stop)
+    }
+
+    /// For a process whose parent decides when it is over, and leaves `others` to it: signals that the terminal sends
+    /// to both.
+    pub(crate) fn of_a_part(others: &[i32]) -> io::Result<Self> {
+        let stop = Self::default();
+        stop.watch(SIGTERM)?;
+        for &signal in others {
+            flag::register(signal, Arc::default())?;
+        }
+        Ok(stop)
+    }
+
+    /// A second signal ends the process at once, in case the first found it blocked in a write that nobody will
+    /// ever read.
+    fn watch(&self, signal: i32) -> io::Result<()> {
+        flag::register_conditional_default(signal, Arc::clone(&self.0))?;
+        flag::register(signal, Arc::clone(&self.0))?;
+        Ok(())
+    }
+
+    /// Raises the flag.
+    pub(crate) fn raise(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it was raised. One load: cheap enough for every push.
+    pub(crate) fn raised(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Sleeps until `deadline`, or until the flag is raised.
+    pub(crate) fn sleep_until(&self, deadline: Instant) {
+        while !self.raised() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            thread::sleep(left.min(SLICE));
+        }
+    }
+}
+
+/// Whether we run under nohup, which wants us to outlive the terminal: a handler of ours would undo that.
+fn hangup_is_ignored() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    mask >> (SIGHUP - 1) & 1 == 1
+}

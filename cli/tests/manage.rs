@@ -1,0 +1,205 @@
+//! Listing, describing and removing streams; and what is said to input that makes no sense.
+
+mod common;
+
+use common::Place;
+use serde_json::Value;
+use std::fs;
+
+#[test]
+fn a_listing_shows_what_there_is() {
+    let place = Place::new();
+    assert_eq!(place.output("ls").lines().count(), 1, "only the heads");
+    assert_eq!(place.output("ls --json").trim(), "[]");
+
+    let live = place.generate("live", "--wave ecg");
+    place.output("gen --name kept --channels 3 --type ci16 --rate 1000 --frames 10 --speed max --keep");
+    let _reader = place.start("cat live");
+    common::until("the reader is listed", || {
+        place.info("live").unwrap()["attached"].as_array().unwrap().len() == 2
+    });
+
+    let table = place.output("ls");
+    let line =
+        |name: &str| table.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{table}"));
+    for wanted in ["live", "broadcast", "1 ch x i16 @ 360 Hz", "1/32", &live.pid().to_string()] {
+        assert!(line("live@v1").contains(wanted), "no '{wanted}' in {table}");
+    }
+    for wanted in ["ended", "3 ch x ci16 @ 1000 Hz", "0/32"] {
+        assert!(line("kept@v1").contains(wanted), "no '{wanted}' in {table}");
+    }
+
+    let all: Value = serde_json::from_str(&place.output("ls --json")).unwrap();
+    let names: Vec<&str> =
+        all.as_array().unwrap().iter().map(|stream| stream["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["kept@v1", "live@v1"]);
+    let ecg = &all[1]["channels"][0];
+    assert_eq!((&ecg["label"], &ecg["unit"], &ecg["kind"]), (&"MLII".into(), &"mV".into(), &"ECG".into()));
+    assert_eq!(all[0]["end"], 10);
+    // At least what was asked for: the ring is whole pages.
+    assert!((10.0..20.0).contains(&all[1]["retained_seconds"].as_f64().unwrap()));
+
+    let text = place.output("info live");
+    for wanted in ["live@v1", "MLII", "mV", "MIT-BIH", "observer"] {
+        assert!(text.contains(wanted), "no '{wanted}' in {text}");
+    }
+}
+
+#[test]
+fn only_what_nobody_produces_or_consumes_is_removed() {
+    let place = Place::new();
+    let producer = place.generate("a", "");
+    let refused = place.run("rm a");
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(refused.stderr.contains(&producer.pid().to_string()), "{}", refused.stderr);
+    assert!(place.object("a@v1").exists());
+    producer.kill();
+    let cat = place.start("cat a");
+    common::until("the viewer is there", || {
+        place.info("a").unwrap()["attached"].as_array().unwrap().len() == 1
+    });
+    place.output("rm a");
+    assert_eq!(place.files(), [""; 0]);
+    assert!(cat.interrupt().status.success());
+    assert_eq!(place.run("rm a").status.code(), Some(1), "it is gone");
+    assert_eq!(place.files(), [""; 0]);
+}
+
+#[test]
+fn what_is_no_stream_is_listed_with_the_reason() {
+    let place = Place::new();
+    place.output("gen --name whole --frames 10 --speed max --keep");
+    let object = fs::read(place.object("whole@v1")).unwrap();
+    let write = |name: &str, bytes: &[u8]| {
+        use std::os::unix::fs::PermissionsExt;
+        fs::write(place.object(name), bytes).unwrap();
+        fs::set_permissions(place.object(name), fs::Permissions::from_mode(0o600)).unwrap();
+    };
+    write("empty@v1", &[]);
+    write("garbage@v1", &[0xA5; 100_000]);
+    write("cut@v1", &object[..object.len() / 2]);
+    let mut damaged = object.clone();
+    damaged[100] ^= 0xFF;
+    write("damaged@v1", &damaged);
+    fs::create_dir(place.object("directory@v1")).unwrap();
+    std::os::unix::fs::symlink(place.object("whole@v1"), place.object("link@v1")).unwrap();
+
+    let table = place.output("ls");
+    for name in ["empty", "garbage", "cut", "damaged", "directory", "link"] {
+        let line = table
+            .lines()
+            .find(|line| line.starts_with(&format!("{name}@v1")))
+            .unwrap_or_else(|| panic!("{table}"));
+        assert!(line.contains("broken: "), "{line}");
+        for command in ["cat", "info", "gen --frames 10 --speed max --name"] {
+            let done = place.run(&format!("{command} {name}@v1"));
+            assert_eq!(done.status.code(), Some(1), "{command} {name}: {}", done.stderr);
+            assert!((1..=2).contains(&done.stderr.lines().count()), "{command} {name}: {}", done.stderr);
+        }
+        assert!(place.object(&format!("{name}@v1")).symlink_metadata().is_ok(), "{name} was left alone");
+    }
+    assert_eq!(place.output("cat whole --no-follow").lines().count(), 11, "the others do not suffer");
+    let all: Value = serde_json::from_str(&place.output("ls --json")).unwrap();
+    let broken = all
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|stream| stream["state"] == "broken" && stream["error"].is_string());
+    assert_eq!(broken.count(), 6);
+}
+
+#[test]
+fn arguments_that_make_no_sense_are_usage_errors() {
+    let place = Place::new();
+    place.output("gen --name a --frames 10 --speed max --keep --retain 100");
+    for line in [
+        "",
+        "nonsense",
+        "gen",
+        "gen --name b --channels 0",
+        "gen --name b --channels -1",
+        "gen --name b --channels 99999999",
+        "gen --name b --rate 0",
+        "gen --name b --rate nan",
+        "gen --name b --rate 1e300",
+        "gen --name b --chunk 0",
+        "gen --name b --chunk 0ms",
+        "gen --name b --chunk 99999999999",
+        "gen --name b --chunk 100000 --retain 100 --speed max",
+        "gen --name b --type i24",
+        "gen --name b --type opaque",
+        "gen --name b --speed 0",
+        "gen --name b --speed inf",
+        "gen --name b --duration 0s",
+        "gen --name b --frames 0",
+        "gen --name b --retain 0",
+        "gen --name b --wave square",
+        "cat",
+        "cat a --from yesterday",
+        "cat a --chunk 0",
+        "cat a --chunk 9999999",
+        "cat a --wait long",
+        "cat a --format xml",
+        "cat a --format raw --physical",
+    ] {
+        let done = place.run(line);
+        assert_eq!(done.status.code(), Some(2), "annulus {line}: {}", done.stderr);
+        assert!(!done.stderr.is_empty() && done.stdout.is_empty(), "annulus {line}");
+    }
+    assert_eq!(place.files(), ["a@v1.l1"]);
+}
+
+#[test]
+fn what_cannot_be_done_fails_with_a_reason() {
+    let place = Place::new();
+    for (line, wanted) in [
+        ("cat nobody", "no stream 'nobody@v1'"),
+        ("info nobody@v2", "no stream 'nobody@v2'"),
+        ("rm nobody", "no stream 'nobody@v1'"),
+        ("gen --name a/b", "'a/b'"),
+        ("gen --name ../b", "'../b'"),
+        ("gen --name a@v0", "'a@v0'"),
+        ("cat a/b", "'a/b'"),
+        ("gen --name b --retain 9999999h", ""),
+        ("gen --name b --rate 1e9 --chunk 1 --retain 10h", ""),
+        ("gen --name b --channels 1048576 --type cf32 --retain 100000000", ""),
+    ] {
+        let done = place.run(line);
+        assert_eq!(done.status.code(), Some(1), "annulus {line}: {}", done.stderr);
+        assert!(
+            done.stderr.starts_with("annulus: ") && done.stderr.contains(wanted),
+            "annulus {line}: {}",
+            done.stderr
+        );
+        assert!(done.stderr.lines().count() <= 2, "annulus {line}: {}", done.stderr);
+    }
+    assert_eq!(place.files(), [""; 0]);
+}
+
+#[test]
+fn a_directory_that_cannot_be_trusted_is_not_used() {
+    let place = Place::new();
+    place.set_mode(0o777);
+    for line in ["gen --name a --frames 1", "ls", "cat a", "demo"] {
+        let done = place.run(line);
+        assert_eq!(done.status.code(), Some(1), "annulus {line}: {}", done.stderr);
+        assert!(done.stderr.contains(place.path().to_str().unwrap()), "annulus {line}: {}", done.stderr);
+    }
+    place.set_mode(0o700);
+    assert_eq!(place.files(), [""; 0]);
+    let mut elsewhere = place.command("ls");
+    elsewhere.env("ANNULUS_DIR", place.path().join("missing"));
+    let done = common::Running::new("ls", &mut elsewhere).done();
+    assert_eq!(done.status.code(), Some(1), "{}", done.stderr);
+    assert!(done.stderr.contains("missing"), "{}", done.stderr);
+}
+
+#[test]
+fn help_is_no_error() {
+    let place = Place::new();
+    for line in ["--help", "--version", "gen --help", "cat --help", "demo --help"] {
+        assert!(!place.output(line).is_empty());
+    }
+    let help = place.output("--help");
+    assert!(!help.contains("demo-viewer") && !help.contains("demo-acquisition"), "{help}");
+}
