@@ -186,7 +186,7 @@ pub(crate) const fn plan(requested: u64, frame: u64, page: u64) -> Option<Plan> 
     let Some(rounded) = wanted.checked_next_multiple_of(step) else { return None };
     let Some(pages) = (wanted * frame).checked_next_multiple_of(page) else { return None };
     // A single page cannot be halved: rounding up to one is never "more than double" what any plan needs.
-    let mirrored = rounded * frame <= pages.saturating_mul(2) && rounded <= LANE_BYTES_MAX / frame;
+    let mirrored = rounded <= LANE_BYTES_MAX / frame && rounded * frame <= pages.saturating_mul(2);
     if mirrored {
         Some(Plan { capacity: rounded, mirrored, stride: rounded * frame })
     } else {

@@ -302,7 +302,13 @@ impl Group {
             if head >= self.seen_tail {
                 self.seen_tail = readable(&self.lane);
             }
-            let frames = geometry.backlog(self.seen_tail, head)?.min(most);
+            let backlog = match geometry.backlog(self.seen_tail, head) {
+                // The others and the producer went on between the two loads. Then `head` was moved before
+                // `tail` was (A), and whoever sees this `tail` (W) sees another `head` than before.
+                Err(Corrupt) if self.lane.head().load(Relaxed) != head => continue,
+                backlog => backlog?,
+            };
+            let frames = backlog.min(most);
             if frames == 0 {
                 return Ok(None);
             }

@@ -46,6 +46,7 @@
 //!
 //! Linux on 64-bit little-endian machines; other systems are to follow.
 #![warn(missing_docs)]
+#![cfg_attr(all(loom, test), allow(dead_code, reason = "the models use a part of each file"))]
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("annulus runs on Linux so far: on this system it has no shared memory backend yet");

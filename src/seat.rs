@@ -130,7 +130,7 @@ pub(crate) fn death(lock: &LockFile, segment: &std::sync::Arc<Segment>) -> Optio
         (unlocked && segment.seat(0).state.load(Acquire) == IN_USE).then(|| lane::epoch(&lane))
     };
     let first = look()?;
-    (look()? == first && first > 0).then(|| Death { pid: pid(segment, 0), epoch: first })
+    (look()? == first).then(|| Death { pid: pid(segment, 0), epoch: first })
 }
 
 /// This program's name.

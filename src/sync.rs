@@ -68,6 +68,8 @@ pub(crate) enum Site {
     SpaceNotify,
     /// A producer that starts to wait for space wakes sleeping readers, and they take less than they asked for.
     SpaceClause,
+    /// A producer whose wait for space is over takes its arm back.
+    SpaceDisarm,
     /// `finish` wakes sleepers whatever their target.
     FinishKick,
 }

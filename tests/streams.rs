@@ -696,3 +696,27 @@ fn the_private_directory_comes_and_goes() {
         }
     });
 }
+
+/// Killed between giving the object its name and taking the lane over: the seat is in use and unlocked, and the
+/// epoch is still 0.
+#[test]
+fn a_producer_that_died_before_it_began_is_gone_too() {
+    use std::os::unix::fs::FileExt;
+    let place = Place::new();
+    let mut consumer = place.create("q").kind(Kind::Spsc).capacity(512).consumer::<u64>().unwrap();
+    let mut out = [0; 4];
+    let brief = Wait::new().timeout(SHORT);
+    assert_eq!(consumer.read(&mut out, brief), Err(ReadError::Timeout));
+    let object = std::fs::OpenOptions::new().read(true).write(true).open(&consumer.info().path).unwrap();
+    let mut word = [0; 8];
+    object.read_exact_at(&mut word, 0x060).unwrap(); // the readers' control
+    let seat = u64::from_le_bytes(word) + 0x200 + 0x200;
+    object.write_all_at(&77u64.to_le_bytes(), seat + 8).unwrap();
+    object.write_all_at(&1u32.to_le_bytes(), seat).unwrap();
+    let gone = Err(ReadError::ProducerGone { pid: 77, position: 0 });
+    assert_eq!(consumer.read(&mut out, brief), gone);
+    assert_eq!(consumer.read(&mut out, brief), Err(ReadError::Timeout), "said once");
+    let mut producer = place.open("q").producer::<u64>().unwrap();
+    producer.push(&[5]).unwrap();
+    assert_eq!(consumer.read(&mut out, brief).unwrap().frames, 1);
+}

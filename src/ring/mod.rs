@@ -16,7 +16,7 @@ pub use outcome::{Frames, PushError, ReadError, Restart};
 use crate::lane::{self, WriteError, Writer, readable};
 use crate::layout::{NONE, RETIRED};
 use crate::segment::Lane;
-use crate::sync::Ordering::{Acquire, Relaxed};
+use crate::sync::Ordering::{Acquire, Relaxed, SeqCst};
 use crate::sync::{Site, fence_at, holds};
 use crate::wait::{Event, Fences, Wait};
 use core::time::Duration;
@@ -127,12 +127,24 @@ impl Producer {
         let event = space_event(lane);
         // Readers that wait for more than fits would sleep for ever beside a producer that waits for them.
         // So say that this one waits (that alone makes `look` content with less), and wake them.
-        event.armed.fetch_min(target, crate::sync::Ordering::SeqCst);
-        if holds(Site::SpaceClause) {
-            data_event(lane).kick();
-        }
-        let look = || (lane.head().load(Relaxed) >= target).then_some(());
+        event.armed.fetch_min(target, SeqCst);
+        let look = || {
+            if lane.head().load(Relaxed) >= target {
+                return Some(());
+            }
+            // At each look, and so after each arming: what a former wait left armed may be swept away by a
+            // consumer that gave back less than this one needs, and a reader that then saw nobody wait may
+            // have gone to sleep.
+            if holds(Site::SpaceClause) {
+                data_event(lane).rouse();
+            }
+            None
+        };
         let found = event.wait(target, None, wait.strategy, deadline, look, || None);
+        // Nobody else arms here, so this takes back only our own; left, it would make readers content with less.
+        if holds(Site::SpaceDisarm) {
+            let _ = event.armed.compare_exchange(target, NONE, SeqCst, Relaxed);
+        }
         Ok(found.is_some())
     }
 
@@ -182,12 +194,13 @@ fn verdict(lane: &Lane, position: u64, seen_tail: u64, stop: ReadError) -> Resul
 #[derive(Debug)]
 struct Told {
     epoch: u64,
-    death_of: u64,
+    /// The epoch whose producer's death was said; epoch 0 is a producer that died before it began.
+    death_of: Option<u64>,
 }
 
 impl Told {
     fn new(lane: &Lane) -> Self {
-        Self { epoch: lane::epoch(lane), death_of: 0 }
+        Self { epoch: lane::epoch(lane), death_of: None }
     }
 
     /// Waits until a reader at `position` has something to do. `Ok`: there are frames.
@@ -208,12 +221,12 @@ impl Told {
         let event = data_event(lane);
         let look = || look(lane, position, target);
         let each_slice = || {
-            let death = peers.death().filter(|death| death.epoch > self.death_of)?;
+            let death = peers.death().filter(|death| Some(death.epoch) > self.death_of)?;
             let tail = readable(lane);
             if tail > position && holds(Site::VerdictReload) {
                 return Some(Ok(())); // its last frames first
             }
-            self.death_of = death.epoch;
+            self.death_of = Some(death.epoch);
             Some(Err(ReadError::ProducerGone { pid: death.pid, position: tail }))
         };
         let pause = lane.polling_pause(wait.frames);

@@ -45,9 +45,23 @@ impl Directory {
     /// named by the caller must exist.
     pub(crate) fn open(path: Option<&Path>) -> Result<Self, Error> {
         let directory = Self { path: path.map_or_else(default_path, Path::to_path_buf) };
-        directory.make_private()?;
-        Self::check(&directory.path)?;
+        if !directory.make_private()? && !directory.is_there()? {
+            return Err(Error::os("find the directory", &directory.path, io::ErrorKind::NotFound.into()));
+        }
         Ok(directory)
+    }
+
+    /// As [`open`](Self::open), but makes nothing: `None` if the private directory is not there, and so no
+    /// object in it.
+    pub(crate) fn existing(path: Option<&Path>) -> Result<Option<Self>, Error> {
+        let directory = Self { path: path.map_or_else(default_path, Path::to_path_buf) };
+        if directory.is_there()? {
+            return Ok(Some(directory));
+        }
+        if directory.path == private_path() {
+            return Ok(None);
+        }
+        Err(Error::os("find the directory", &directory.path, io::ErrorKind::NotFound.into()))
     }
 
     /// Makes the private directory if this is it and it is not there. False: this is another.
@@ -55,28 +69,25 @@ impl Directory {
         if self.path != private_path() {
             return Ok(false);
         }
-        match fs::DirBuilder::new().mode(0o700).create(&self.path) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                Err(Error::os("make the private directory", &self.path, error))
+        loop {
+            match fs::DirBuilder::new().mode(0o700).create(&self.path) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                    return Err(Error::os("make the private directory", &self.path, error));
+                }
+                _ if self.is_there()? => return Ok(true),
+                _ => {} // the last one to leave was faster
             }
-            _ => Self::check(&self.path).map(|()| true),
         }
     }
 
-    /// As [`open`](Self::open), but `None` if nothing has ever been there.
-    pub(crate) fn existing(path: Option<&Path>) -> Result<Option<Self>, Error> {
-        let path = path.map_or_else(default_path, Path::to_path_buf);
-        if path == private_path() && !path.exists() && path.symlink_metadata().is_err() {
-            return Ok(None);
-        }
-        Self::check(&path)?;
-        Ok(Some(Self { path }))
-    }
-
-    /// Nobody else may plant or remove objects in it, and it is memory.
-    fn check(path: &Path) -> Result<(), Error> {
-        let found = fs::symlink_metadata(path).map_err(|error| Error::os("look at the directory", path, error))?;
-        let unfit = |why: String| Err(Error::UnfitDirectory { path: path.into(), why });
+    /// Whether it is there, and fit: nobody else may plant or remove objects in it, and it is memory.
+    fn is_there(&self) -> Result<bool, Error> {
+        let path = &self.path;
+        let found = match fs::symlink_metadata(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            other => other.map_err(|error| Error::os("look at the directory", path, error))?,
+        };
+        let unfit = |why: String| Err(Error::UnfitDirectory { path: path.clone(), why });
         if !found.is_dir() {
             return unfit("it is not a directory: remove what is in its place, or set ANNULUS_DIR".into());
         }
@@ -89,11 +100,14 @@ impl Directory {
             let mode = found.mode() & 0o7777;
             return unfit(format!("others may write to it (mode {mode:o}): run chmod 700 on it"));
         }
-        let on = file_system(path).map_err(|error| Error::os("ask for the file system of", path, error))?;
+        let on = match file_system(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            other => other.map_err(|error| Error::os("ask for the file system of", path, error))?,
+        };
         if on.f_type as i64 != TMPFS_MAGIC {
             return unfit("it is not on a tmpfs: name a directory below /dev/shm".into());
         }
-        Ok(())
+        Ok(true)
     }
 
     pub(crate) fn path(&self) -> &Path {

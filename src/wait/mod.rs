@@ -70,6 +70,9 @@ impl FromStr for Strategy {
 
 /// How long a read waits, and for how much.
 ///
+/// A producer knows the smallest target of all who sleep on its stream, and wakes them all when it is reached:
+/// one who waits for more than its neighbours looks, and sleeps on.
+///
 /// ```
 /// use annulus::{Strategy, Wait};
 /// use std::time::Duration;
@@ -96,7 +99,8 @@ impl Wait {
         Self { frames: 1, timeout: None, strategy: Strategy::Adaptive }
     }
 
-    /// Waits for at least so many frames; when the time is up, or the stream ends, what there is will do.
+    /// Waits for at least so many frames. When the time is up, the stream ends, or a producer waits for space,
+    /// what there is will do.
     #[must_use]
     pub const fn frames(mut self, frames: u64) -> Self {
         self.frames = frames;
@@ -166,6 +170,14 @@ impl Event<'_> {
     pub(crate) fn kick(&self) {
         fence(SeqCst);
         self.wake();
+    }
+
+    /// Wakes all sleepers, whatever they wait for, if there are any: for one who looks before it sleeps itself,
+    /// with the fence of N between its own arming and this.
+    pub(crate) fn rouse(&self) {
+        if self.armed.load(Relaxed) != NONE {
+            self.wake();
+        }
     }
 
     #[cold]
