@@ -1,0 +1,6 @@
+#!/bin/bash
+# The benches run, and what they receive is right: one round of each. For figures: cargo bench.
+source "$(dirname "$0")/common.sh"
+
+say "cargo bench, one round of each"
+cargo bench -p annulus --bench throughput --bench latency --bench wakeup -- --test
