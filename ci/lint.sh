@@ -1,0 +1,11 @@
+#!/bin/bash
+# Clippy and the compiler's lints, on everything; atomics are taken from src/sync.rs alone.
+source "$(dirname "$0")/common.sh"
+
+say "cargo clippy, warnings are errors"
+cargo clippy --workspace --all-targets -- -D warnings
+
+say "src/sync.rs alone names the standard library's atomics"
+if grep -rnE '\b(core|std)::sync::atomic' src --include='*.rs' | grep -v '^src/sync\.rs:' | grep -vE ':[0-9]+: *//'; then
+    fail "the lines above must take atomics from crate::sync, or the models do not see them"
+fi
