@@ -107,6 +107,21 @@ pub enum Error {
         /// What is wrong.
         why: String,
     },
+    /// The stream is another user's, who does not let this one do that.
+    NotAllowed {
+        /// Where it is.
+        path: PathBuf,
+        /// What was tried: read, write to, remove.
+        operation: &'static str,
+        /// The user who tried.
+        user: u32,
+        /// The user whose it is.
+        owner: u32,
+        /// The group that it is shared with.
+        group: u32,
+        /// What owner, group and others may do, as for a file.
+        mode: u32,
+    },
     /// The directory for streams cannot be trusted or used.
     UnfitDirectory {
         /// Where it is.
@@ -189,6 +204,9 @@ impl fmt::Display for Error {
             }
             Self::Corrupt { path, why } => {
                 write!(f, "{} is damaged: {why}; remove it", path.display())
+            }
+            Self::NotAllowed { path, operation, user, owner, group, mode } => {
+                write!(f, "you (user {user}) may not {operation} {}: it belongs to user {owner} and group {group}, mode {mode:o}; its owner can share it with --group and --mode", path.display())
             }
             Self::UnfitDirectory { path, why } => {
                 write!(f, "the directory for streams, {}, cannot be used: {why}", path.display())

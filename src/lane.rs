@@ -31,6 +31,8 @@ pub(crate) enum WriteError {
     },
     /// Another producer has taken the lane over: this handle's lock was lost.
     Superseded,
+    /// The lane was [closed](close) under its producer.
+    Removed,
     Corrupt,
 }
 
@@ -105,8 +107,9 @@ impl Writer {
     /// Whether `frames` may be written now without overwriting what nobody has consumed.
     #[inline]
     pub(crate) fn check_space(&mut self, frames: u64) -> Result<(), WriteError> {
-        if self.lane.producer().epoch.load(Relaxed) != self.epoch {
-            return Err(WriteError::Superseded);
+        let epoch = self.lane.producer().epoch.load(Relaxed);
+        if epoch != self.epoch {
+            return Err(if epoch == NONE { WriteError::Removed } else { WriteError::Superseded });
         }
         if !self.gated || !holds(Site::SpaceCheck) {
             return Ok(());
@@ -422,6 +425,14 @@ impl Observer {
         let first = self.at.position - (frames - torn);
         Ok(Observed { first, frames: frames - torn, lost: first - from })
     }
+}
+
+/// Lets nobody push any more: not the producer that lives, nor a successor. The segment was retired; whoever took
+/// the lane over meanwhile looks at that afterwards, with a full fence between, as here.
+#[cfg(not(all(loom, test)))]
+pub(crate) fn close(lane: &Lane) {
+    crate::sync::fence(crate::sync::Ordering::SeqCst);
+    lane.producer().epoch.store(NONE, Relaxed);
 }
 
 /// Where the stream was finished, if it was.

@@ -114,6 +114,7 @@ pub(crate) struct StreamLine {
 pub(crate) struct ProducerLine {
     pub(crate) tail: AtomicU64,
     pub(crate) intent: AtomicU64,
+    /// How many producers there were; `u64::MAX` = removed by force.
     pub(crate) epoch: AtomicU64,
     /// Where the stream was finished; `u64::MAX` = not.
     pub(crate) end: AtomicU64,
@@ -128,6 +129,8 @@ pub(crate) struct ProducerLine {
 pub(crate) struct LaneBlock {
     pub(crate) line: ProducerLine,
     pub(crate) pid: AtomicU64,
+    /// Monotonic ns when the producer last said that it was there.
+    pub(crate) seen_ns: AtomicU64,
     pub(crate) clock: ClockLatch,
     pub(crate) ledger: Ledger,
 }
@@ -259,7 +262,8 @@ const _: () = {
     assert!(offset_of!(ProducerLine, tail) == 0x00 && offset_of!(ProducerLine, intent) == 0x08);
     assert!(offset_of!(ProducerLine, epoch) == 0x10 && offset_of!(ProducerLine, end) == 0x18);
     assert!(offset_of!(ProducerLine, limit) == 0x20 && offset_of!(ProducerLine, epoch_start) == 0x28);
-    assert!(offset_of!(LaneBlock, pid) == 0x080 && offset_of!(LaneBlock, clock) == 0x100);
+    assert!(offset_of!(LaneBlock, pid) == 0x080 && offset_of!(LaneBlock, seen_ns) == 0x088);
+    assert!(offset_of!(LaneBlock, clock) == 0x100);
     assert!(offset_of!(ClockLatch, slots) == 0x40 && size_of::<ClockSlot>() == 0x40);
     assert!(offset_of!(ClockSlot, sigma) == 0x20);
     assert!(offset_of!(LaneBlock, ledger) == 0x200 && size_of::<LaneBlock>() <= LANE_BLOCK);

@@ -101,13 +101,15 @@ outside_of_models! {
     pub use seat::Role;
     pub use stream::{
         Attached, Builder, Chunk, Consumer, Info, Listed, Observer, Open, Producer, ProducerState, Reservation,
-        Start, Status, create, list, list_in, open,
+        Start, Status, create, list, list_in, open, prune,
     };
     pub use time::monotonic_ns;
 
-    /// Where streams are, unless a caller names a directory: `$ANNULUS_DIR`, or `/dev/shm/annulus-<uid>`.
-    pub fn default_directory() -> std::path::PathBuf {
-        shm::directory::default_path()
+    pub use shm::directory::Scope;
+
+    /// Where the streams of a scope are, unless a caller names a directory.
+    pub fn default_directory(scope: Scope) -> std::path::PathBuf {
+        shm::directory::default_path(scope)
     }
 }
 

@@ -66,6 +66,7 @@ fn every_word_is_where_the_page_says() {
     assert_eq!((tail, intent, epoch, end), (3, 7, 1, u64::MAX));
     assert_eq!(object.u64(line + 0x28), 0, "where the epoch began");
     assert_eq!(object.u64(line + 0x80), std::process::id().into());
+    assert!((1..=annulus::monotonic_ns()).contains(&object.u64(line + 0x88)), "last seen");
 
     assert_eq!(object.u64(readers), 1, "live");
     let lane = readers + 0x200;

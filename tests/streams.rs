@@ -4,7 +4,7 @@
 mod support;
 
 use annulus::{
-    Complex, Error, Existing, Kind, ProducerState, PushError, ReadError, Role, Start, Strategy, Wait,
+    Complex, Error, Existing, Kind, ProducerState, PushError, ReadError, Role, Scope, Start, Strategy, Wait,
 };
 use bytemuck::{Pod, Zeroable};
 use std::os::unix::fs::MetadataExt;
@@ -690,7 +690,7 @@ fn the_private_directory_comes_and_goes() {
                     drop(producer);
                     drop(viewer);
                     assert!(matches!(annulus::open(&name).status().unwrap_err(), Error::NotFound { .. }));
-                    annulus::list().unwrap();
+                    annulus::list(Scope::User).unwrap();
                 }
             });
         }
@@ -719,4 +719,89 @@ fn a_producer_that_died_before_it_began_is_gone_too() {
     let mut producer = place.open("q").producer::<u64>().unwrap();
     producer.push(&[5]).unwrap();
     assert_eq!(consumer.read(&mut out, brief).unwrap().frames, 1);
+}
+
+#[test]
+fn removal_by_force_stops_the_producer_and_tells_the_readers() {
+    let place = Place::new();
+    let stream = || place.create("a").channels(channels(1)).capacity(512);
+    let mut producer = stream().producer::<i32>().unwrap();
+    producer.push(&[1, 2]).unwrap();
+    let mut viewer = place.open("a").start(Start::Oldest).observer::<i32>().unwrap();
+    assert!(matches!(place.open("a").remove(), Err(Error::WriterBusy { .. })));
+    place.open("a").remove_forcibly().unwrap();
+    assert_eq!(place.objects(), [""; 0]);
+
+    assert_eq!(producer.push(&[3]), Err(PushError::Removed));
+    assert_eq!(producer.reserve(1).err(), Some(PushError::Removed));
+    let mut out = [0; 4];
+    let read = viewer.try_read(&mut out).unwrap();
+    assert_eq!((read.frames, read.restarted), (2, None), "what was published can still be read");
+    assert_eq!(viewer.try_read(&mut out), Err(ReadError::Replaced));
+
+    // The old one's end takes nothing from the new one's name.
+    let mut next = stream().producer::<i32>().unwrap();
+    drop(producer);
+    drop(viewer);
+    next.push(&[7]).unwrap();
+    assert_eq!((next.epoch(), place.objects().len()), (1, 1));
+}
+
+/// Removed by force while producers come: once its name is gone, none of them pushes.
+#[test]
+fn nobody_pushes_into_what_was_removed_by_force() {
+    let place = Place::new();
+    let mut refused = 0;
+    for _ in 0..300 {
+        std::thread::scope(|scope| {
+            let made =
+                scope.spawn(|| place.create("a").channels(channels(1)).capacity(512).producer::<i32>());
+            while !made.is_finished() {
+                let _ = place.open("a").remove_forcibly();
+            }
+            let made = made.join().unwrap();
+            let there = place.open("a").remove_forcibly().is_ok();
+            match made {
+                Ok(mut producer) => {
+                    assert_eq!(producer.push(&[1]), Err(PushError::Removed));
+                    refused += 1;
+                }
+                Err(Error::NotFound { .. }) => assert!(!there),
+                Err(other) => panic!("{other}"),
+            }
+        });
+    }
+    assert!(refused > 0);
+    assert_eq!(place.objects(), [""; 0]);
+}
+
+#[test]
+fn what_all_users_share_lies_apart_with_its_own_access() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::new();
+    let stream = || place.create("ecg").scope(Scope::System).channels(channels(1)).capacity(512);
+    let mode =
+        || std::fs::metadata(place.path().join("annulus.ecg@v1.l1")).unwrap().permissions().mode() & 0o7777;
+    let producer = stream().producer::<i16>().unwrap();
+    let own = place.create("ecg").channels(channels(2)).producer::<f32>().unwrap();
+    assert_eq!(mode(), 0o640);
+    assert_eq!((own.info().mode, producer.info().mode), (0o600, 0o640));
+    let found = place.open("ecg").scope(Scope::System).status().unwrap().info;
+    assert_eq!((found.channels.len(), found.owner), (1, producer.info().owner));
+    assert_eq!(place.open("ecg").status().unwrap().info.channels.len(), 2);
+
+    // A successor may share it otherwise.
+    producer.finish();
+    let first = stream().mode(0o644).keep(true).producer::<i16>().unwrap();
+    assert_eq!(mode(), 0o644);
+    drop(first);
+    let second = stream().keep(true).producer::<i16>().unwrap();
+    assert_eq!((mode(), second.epoch()), (0o640, 2));
+
+    for mode in [0o666, 0o060, 0o700, 0o1640] {
+        let refused = stream().mode(mode).producer::<i16>().unwrap_err();
+        assert!(matches!(refused, Error::BadParameter { .. }), "{mode:o}: {refused}");
+    }
+    let refused = place.create("x").mode(0o640).channels(channels(1)).producer::<i16>().unwrap_err();
+    assert!(refused.to_string().contains("scope System"), "{refused}");
 }

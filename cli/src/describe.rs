@@ -33,7 +33,7 @@ pub(crate) fn retained(info: &Info) -> String {
     info.retained().map_or_else(|| format!("{} frames", info.capacity), seconds)
 }
 
-fn seconds(time: Duration) -> String {
+pub(crate) fn seconds(time: Duration) -> String {
     let seconds = time.as_secs_f64();
     let digits = if seconds < 1.0 { 3 } else { usize::from(seconds < 100.0) };
     let text = format!("{seconds:.digits$}");
@@ -83,6 +83,8 @@ pub(crate) fn status(status: &Status) -> Value {
         "observable": info.observable,
         "keep": info.keep,
         "bytes": info.bytes,
+        "access": json!({ "owner": info.owner, "group": info.group, "mode": format!("{:o}", info.mode) }),
+        "seen_seconds": status.seen.as_secs_f64(),
         "device": info.device,
         "metadata": metadata(&info.metadata_json),
         "program": info.program,

@@ -1,5 +1,8 @@
 //! The `annulus` command: live signals in shared memory, made, watched and inspected without writing code.
 
+// The objects of `describe` have many fields.
+#![recursion_limit = "256"]
+
 mod commands;
 mod describe;
 mod failure;
@@ -10,19 +13,23 @@ mod print;
 mod record;
 mod sample;
 mod scope;
+mod sharing;
 mod source;
 mod stop;
+mod users;
 mod values;
 mod wave;
 
-use clap::{Parser, Subcommand};
-use commands::{cat, demo, generate, info, ls, rm};
+use clap::{CommandFactory as _, Parser, Subcommand};
+use commands::{cat, completions, demo, generate, info, ls, man, prune, rm};
 use std::process::ExitCode;
 
 /// Live signals from one process to many, through a cyclic buffer in shared memory
 #[derive(Debug, Parser)]
 #[command(name = "annulus", version, arg_required_else_help = true)]
-#[command(after_help = "Streams live in /dev/shm/annulus-<uid>, or where ANNULUS_DIR says.")]
+#[command(
+    after_help = "Streams live in /dev/shm/annulus-<uid>, with --system in /dev/shm, or where ANNULUS_DIR says."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -36,10 +43,26 @@ enum Command {
     Ls(ls::Args),
     Info(info::Args),
     Rm(rm::Args),
+    Prune(prune::Args),
+    Completions(completions::Args),
+    Man(man::Args),
     #[command(hide = true)]
     DemoAcquisition(demo::acquisition::Args),
     #[command(hide = true)]
     DemoViewer(demo::viewer::Args),
+}
+
+/// What the user may type: without the processes that we start ourselves.
+fn visible() -> clap::Command {
+    let all = Cli::command();
+    let shown: Vec<_> = all.get_subcommands().filter(|command| !command.is_hide_set()).cloned().collect();
+    let about = all.get_about().cloned().unwrap_or_default();
+    let after = all.get_after_help().cloned().unwrap_or_default();
+    clap::Command::new("annulus")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about(about)
+        .after_help(after)
+        .subcommands(shown)
 }
 
 fn main() -> ExitCode {
@@ -50,6 +73,9 @@ fn main() -> ExitCode {
         Command::Ls(args) => ls::run(args),
         Command::Info(args) => info::run(args),
         Command::Rm(args) => rm::run(args),
+        Command::Prune(args) => prune::run(args),
+        Command::Completions(args) => completions::run(args),
+        Command::Man(args) => man::run(args),
         Command::DemoAcquisition(args) => demo::acquisition::run(args),
         Command::DemoViewer(args) => demo::viewer::run(args),
     };

@@ -2,15 +2,63 @@
 
 use crate::describe;
 use crate::failure::Failure;
-use annulus::{Listed, ProducerState};
+use annulus::{Listed, Open, ProducerState, Scope};
+use std::fmt;
 
-/// The full name, `ecg@v2`, of the stream that `name` means. Without a version that is the only one there is, or the
-/// only live one.
-pub(crate) fn resolve(name: &str) -> Result<String, Failure> {
-    if name.contains('@') {
-        return Ok(name.to_owned());
+/// A stream that exists, as the user names it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Named {
+    /// The stream: ecg@v2, or ecg where that is clear
+    name: String,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// Whose streams are meant.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(crate) struct Place {
+    /// Among the streams that all users share, instead of one's own
+    #[arg(long)]
+    system: bool,
+}
+
+/// One stream, by its full name.
+#[derive(Clone, Debug)]
+pub(crate) struct Stream {
+    name: String,
+    scope: Scope,
+}
+
+impl Named {
+    /// The stream that is meant. Without a version that is the only one there is, or the only live one.
+    pub(crate) fn resolve(&self) -> Result<Stream, Failure> {
+        self.place.resolve(&self.name)
     }
-    choose(name, &annulus::list()?)
+}
+
+impl Place {
+    pub(crate) fn scope(self) -> Scope {
+        if self.system { Scope::System } else { Scope::User }
+    }
+
+    /// As [`Named::resolve`].
+    pub(crate) fn resolve(self, name: &str) -> Result<Stream, Failure> {
+        let scope = self.scope();
+        let name = if name.contains('@') { name.to_owned() } else { choose(name, &annulus::list(scope)?)? };
+        Ok(Stream { name, scope })
+    }
+}
+
+impl Stream {
+    pub(crate) fn open(&self) -> Open {
+        annulus::open(&self.name).scope(self.scope)
+    }
+}
+
+impl fmt::Display for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
 }
 
 fn choose(name: &str, listed: &[Listed]) -> Result<String, Failure> {

@@ -1,6 +1,7 @@
 //! The end of a stream that a command reads: frames as bytes, taken out or only observed.
 
 use crate::failure::{Failure, note};
+use crate::names::Stream;
 use annulus::{Consumer, Error, Frames, Info, Kind, Observer, ProducerState, ReadError, Start, Wait};
 
 /// How to read a stream.
@@ -46,16 +47,16 @@ impl From<ReadError> for Stopped {
 }
 
 impl Source {
-    /// Attaches to the stream of that full name. An spsc stream's reader takes its frames out, unless it taps.
-    pub(crate) fn open(name: &str, reading: Reading) -> Result<Self, Error> {
-        if !reading.tap && annulus::open(name).status()?.info.kind == Kind::Spsc {
-            return annulus::open(name).consumer_bytes().map(Self::Consumer);
+    /// Attaches to a stream. An spsc stream's reader takes its frames out, unless it taps.
+    pub(crate) fn open(stream: &Stream, reading: Reading) -> Result<Self, Error> {
+        if !reading.tap && stream.open().status()?.info.kind == Kind::Spsc {
+            return stream.open().consumer_bytes().map(Self::Consumer);
         }
         let start = reading.start.unwrap_or(Start::Now);
-        let observer = match annulus::open(name).start(start).observer_bytes() {
+        let observer = match stream.open().start(start).observer_bytes() {
             Err(Error::NoSeat { capacity, .. }) => {
-                note(format!("all {capacity} seats of {name} are taken: reading without one, unlisted"));
-                annulus::open(name).start(start).unseated().observer_bytes()
+                note(format!("all {capacity} seats of {stream} are taken: reading without one, unlisted"));
+                stream.open().start(start).unseated().observer_bytes()
             }
             opened => opened,
         };

@@ -2,9 +2,10 @@
 
 mod common;
 
-use common::Place;
+use common::{PATIENCE, Place};
 use serde_json::Value;
 use std::fs;
+use std::time::Instant;
 
 #[test]
 fn a_listing_shows_what_there_is() {
@@ -202,4 +203,105 @@ fn help_is_no_error() {
     }
     let help = place.output("--help");
     assert!(!help.contains("demo-viewer") && !help.contains("demo-acquisition"), "{help}");
+}
+
+#[test]
+fn what_crashes_left_behind_is_pruned_and_nothing_else() {
+    let place = Place::new();
+    place.output("gen --name kept --frames 10 --speed max --keep");
+    fs::write(place.object("garbage@v1"), [0xA5; 100_000]).unwrap();
+    let live = place.generate("live", "");
+    place.generate("old", "").kill();
+    place.generate("watched", "").kill();
+    let viewer = place.start("cat watched");
+    common::until("the viewer is there", || {
+        place.info("watched").unwrap()["attached"].as_array().unwrap().len() == 1
+    });
+    let seen = place.info("old").unwrap()["seen_seconds"].as_f64().unwrap();
+    assert!((0.0..PATIENCE.as_secs_f64()).contains(&seen), "{seen}");
+    assert!(place.output("info old").contains("last seen"));
+
+    assert_eq!(place.output("prune --older-than 1h"), "", "it died a moment ago");
+    assert_eq!(place.output("prune --json").trim(), "[\n  \"old@v1\"\n]");
+    assert_eq!(place.output("prune"), "", "once is enough");
+    let mut files = place.files();
+    files.sort();
+    assert_eq!(files, ["garbage@v1.l1", "kept@v1.l1", "live@v1.l1", "watched@v1.l1"]);
+
+    assert!(viewer.interrupt().status.success());
+    assert_eq!(place.output("prune"), "watched@v1\n");
+    assert!(live.interrupt().status.success());
+}
+
+#[test]
+fn an_old_corpse_is_told_by_when_it_was_last_seen() {
+    let place = Place::new();
+    let before = Instant::now();
+    let producer = place.generate("a", "--rate 1000");
+    common::until("it has been there for a second", || place.position("a") > 1000);
+    producer.kill();
+    // Frame 900 was not there before nine tenths of a second were over: it was seen since.
+    let seen = place.info("a").unwrap()["seen_seconds"].as_f64().unwrap();
+    assert!(seen < before.elapsed().as_secs_f64() - 0.9, "{seen} {:?}", before.elapsed());
+    common::until("it is old enough", || place.output("prune --older-than 300ms") == "a@v1\n");
+    assert_eq!(place.files(), [""; 0]);
+}
+
+#[test]
+fn removal_by_force_spares_nobody() {
+    let place = Place::new();
+    let producer = place.generate("a", "--rate 1000");
+    let viewer = place.start("cat a");
+    viewer.until_lines(10);
+    place.output("rm --force a");
+    assert_eq!(place.files(), [""; 0]);
+    let done = producer.done();
+    assert_eq!(done.status.code(), Some(1));
+    assert!(done.stderr.contains("removed by force"), "{}", done.stderr);
+    viewer.until_stderr("replaced or removed");
+    // The name is free, and whoever watched it follows.
+    let next = place.generate("a", "--wave counter --channels 1 --rate 1000");
+    viewer.until_stderr("reading the new one");
+    assert!(next.interrupt().status.success());
+    assert!(viewer.done().status.success());
+
+    for (name, bytes) in [("empty", &[][..]), ("garbage", &[0xA5; 100_000][..])] {
+        fs::write(place.object(&format!("{name}@v1")), bytes).unwrap();
+        assert_eq!(place.run(&format!("rm {name}")).status.code(), Some(1), "{name}");
+    }
+    place.output("rm -f empty garbage@v1");
+    assert_eq!(place.files(), [""; 0]);
+    assert_eq!(place.run("rm -f a").status.code(), Some(1), "there is none");
+}
+
+#[test]
+fn shells_and_man_are_told_every_command() {
+    let place = Place::new();
+    let commands = ["cat", "demo", "gen", "info", "ls", "prune", "rm"];
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let text = place.output(&format!("completions {shell}"));
+        for command in commands {
+            assert!(text.contains(command), "{shell} knows {command}");
+        }
+        assert!(text.contains("older-than"), "{shell} knows options");
+        assert!(!text.contains("demo-viewer"), "{shell}: our own processes are not to be typed");
+    }
+    assert!(place.output("man").contains(".TH annulus 1"));
+    place.output(&format!("man --directory {}", place.path().display()));
+    for command in commands {
+        let page = fs::read_to_string(place.path().join(format!("annulus-{command}.1"))).unwrap();
+        assert!(page.contains(".SH OPTIONS") || page.contains(".SH SYNOPSIS"), "{page}");
+    }
+    assert_eq!(place.run("man --directory /no/such/place").status.code(), Some(1));
+}
+
+#[test]
+fn sharing_options_need_the_system_scope() {
+    let place = Place::new();
+    for line in ["gen --name a --mode 644", "gen --name a --group 0"] {
+        assert_eq!(place.run(line).status.code(), Some(2), "{line}");
+    }
+    for line in ["gen --name a --system --mode rw", "gen --name a --system --group no-such-group"] {
+        assert_eq!(place.run(line).status.code(), Some(2), "{line}");
+    }
 }

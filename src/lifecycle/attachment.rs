@@ -1,5 +1,6 @@
 //! A handle's hold on a segment, and how it leaves.
 
+use super::found::is_finished;
 use super::gate;
 use crate::layout::{GATE_BYTE, RETIRED, SEAT_BYTES};
 use crate::ring::{Death, Peers};
@@ -61,8 +62,7 @@ impl Attachment {
         if !gate(&self.lock, Mode::Exclusive, Instant::now() + LEAVE_TIMEOUT)? {
             return Ok(()); // whoever is inside may be attaching: then it is not ours to remove
         }
-        let others = seat::any_held(&self.lock, 0..self.segment.descriptor().seats())?;
-        if !others && !self.segment.descriptor().keep && !self.left_behind()? {
+        if !self.stays()? {
             self.segment.state().state.store(RETIRED, SeqCst);
             if self.directory.is_named(&self.object, &self.lock) {
                 self.directory.unlink(&self.object).map_err(io::Error::other)?;
@@ -71,6 +71,19 @@ impl Attachment {
         // The seat before the gate: the next one inside must not find us here, or nobody removes.
         self.lock.unlock(SEAT_BYTES + u64::from(seat))?;
         self.lock.unlock(GATE_BYTE)
+    }
+
+    /// Whether the object is to outlive this handle.
+    fn stays(&self) -> io::Result<bool> {
+        let of = self.segment.descriptor();
+        // Viewers of another user could not remove it when they leave last. So the owner of a finished stream does
+        // not leave that to them; they read on to its end.
+        let finished = self.directory.is_shared() && is_finished(&self.segment);
+        let waited_for = if finished { seat::range(of, Role::Lossless).end } else { of.seats() };
+        Ok(of.keep
+            || !self.directory.may_unlink(&self.lock)
+            || seat::any_held(&self.lock, 0..waited_for)?
+            || self.left_behind()?)
     }
 
     /// Whether a producer or consumer died here: then the ring stays, to be resumed or salvaged.

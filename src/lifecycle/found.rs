@@ -3,18 +3,30 @@
 use super::{Attachment, gate, no_seat};
 use crate::descriptor::{Descriptor, Unfit};
 use crate::error::Error;
+use crate::lane;
 use crate::layout::{self, GATE_BYTE, LIVE, RETIRED};
 use crate::seat::{self, Role};
 use crate::segment::{Rights, Segment};
-use crate::shm::directory::{self, Directory};
+use crate::shm::directory::Directory;
 use crate::shm::lock::{LockFile, Mode};
-use crate::sync::Ordering::SeqCst;
+use crate::sync::Ordering::{Relaxed, SeqCst};
 use crate::wait::Event;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::time::Instant;
+
+/// Whose hold on an object keeps its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Keepers {
+    /// Producers, consumers and lossless readers: a viewer left open must not stop a new acquisition.
+    Holders,
+    /// Whoever has a seat, and whoever had one within this time.
+    Everybody { since_ns: u64 },
+    /// Nobody: the producer is told when it pushes.
+    Nobody,
+}
 
 /// An object that was found under a name and looks like one of ours.
 pub(crate) struct Opened {
@@ -47,9 +59,12 @@ impl Opened {
             Err(error) if matches!(error.raw_os_error(), Some(libc::EISDIR | libc::ENXIO)) => {
                 return not_ours("it is not a regular file".into());
             }
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                return Err(directory.not_allowed("read", object));
+            }
             Err(error) => return Err(Error::os("open", &path, error)),
         };
-        if let Some(why) = directory::distrust(&file).map_err(|error| Error::os("look at", &path, error))? {
+        if let Some(why) = directory.distrust(&file).map_err(|error| Error::os("look at", &path, error))? {
             return not_ours(why);
         }
         let descriptor = match read_descriptor(&file).map_err(|error| Error::os("read", &path, error))? {
@@ -86,6 +101,16 @@ impl Opened {
         Directory::reopen(&self.lock, self.writable)
             .and_then(|file| Segment::map(&file, self.descriptor.clone(), rights))
             .map_err(|error| Error::os("map", &self.path(), error))
+    }
+
+    /// That we may not do `operation` to it.
+    pub(super) fn not_allowed(&self, operation: &'static str) -> Error {
+        self.directory.not_allowed(operation, &self.object)
+    }
+
+    /// Whether it is ours to take the name away.
+    pub(super) fn may_retire(&self) -> bool {
+        self.writable && self.directory.may_unlink(&self.lock)
     }
 
     fn is_named(&self) -> bool {
@@ -125,32 +150,65 @@ impl Opened {
     /// Takes the name away from an object that nobody holds, and tells those who still look at it.
     /// `Err` of a seat: somebody does hold it. Gone otherwise, by us or by another.
     pub(super) fn retire(&self, until: Instant, name: &str) -> Result<Result<(), u32>, Error> {
+        self.retire_unless(Keepers::Holders, until, name)
+    }
+
+    /// As [`retire`](Self::retire), unless one of `keepers` holds it.
+    pub(super) fn retire_unless(
+        &self,
+        keepers: Keepers,
+        until: Instant,
+        name: &str,
+    ) -> Result<Result<(), u32>, Error> {
+        if !self.may_retire() {
+            return Err(self.not_allowed("remove"));
+        }
         if !self.pass(Mode::Exclusive, until, name)? {
             return Ok(Ok(()));
         }
         let segment = self.map(Rights::Produce)?;
-        let state = &segment.state().state;
-        let over = state.load(SeqCst) != LIVE || is_finished(&segment);
-        if !over {
-            for seat in 0..seat::range(&self.descriptor, Role::Lossless).end {
-                let held = seat::any_held(&self.lock, seat..seat + 1);
-                if held.map_err(|error| Error::os("ask for the seats of", &self.path(), error))? {
-                    return Ok(Err(seat));
-                }
+        let kept = self.kept(&segment, keepers);
+        if let Some(seat) = kept.map_err(|error| Error::os("ask for the seats of", &self.path(), error))? {
+            return Ok(Err(seat));
+        }
+        segment.state().state.store(RETIRED, SeqCst);
+        let lanes = || (0..self.descriptor.lanes).map(|lane| segment.lane(lane));
+        if keepers == Keepers::Nobody {
+            lanes().for_each(|lane| lane::close(&lane)); // before the name is free for another
+        }
+        self.directory.unlink(&self.object)?;
+        lanes().for_each(|lane| Event { armed: lane.armed(), seq: lane.data_event() }.kick());
+        Ok(Ok(()))
+    }
+
+    /// The seat of one of `keepers` who holds it.
+    fn kept(&self, segment: &Arc<Segment>, keepers: Keepers) -> io::Result<Option<u32>> {
+        let is_over = || segment.state().state.load(SeqCst) != LIVE || is_finished(segment);
+        let seats = match keepers {
+            Keepers::Holders if is_over() => 0..0,
+            Keepers::Holders => 0..seat::range(&self.descriptor, Role::Lossless).end,
+            Keepers::Everybody { since_ns } if seen_ns(segment) > since_ns => return Ok(Some(0)),
+            Keepers::Everybody { .. } => 0..self.descriptor.seats(),
+            Keepers::Nobody => 0..0,
+        };
+        for seat in seats {
+            if seat::any_held(&self.lock, seat..seat + 1)? {
+                return Ok(Some(seat));
             }
         }
-        state.store(RETIRED, SeqCst);
-        self.directory.unlink(&self.object)?;
-        for lane in 0..self.descriptor.lanes {
-            let lane = segment.lane(lane);
-            Event { armed: lane.armed(), seq: lane.data_event() }.kick();
-        }
-        Ok(Ok(()))
+        Ok(None)
     }
 }
 
+/// When a producer was last seen, by the monotonic clock; if none was, when the object was made.
+pub(crate) fn seen_ns(segment: &Segment) -> u64 {
+    let of = segment.descriptor();
+    let seen = (0..of.lanes).map(|lane| segment.lane_block(lane).seen_ns.load(Relaxed)).max();
+    seen.unwrap_or(0).max(of.created_monotonic_ns)
+}
+
 pub(super) fn is_finished(segment: &Arc<Segment>) -> bool {
-    (0..segment.descriptor().lanes).all(|lane| crate::lane::end(&segment.lane(lane)).is_some())
+    (0..segment.descriptor().lanes).all(|lane| lane::end(&segment.lane(lane)).is_some())
 }
 
 /// Never through the mapping: a file that is shorter than it says would kill us.

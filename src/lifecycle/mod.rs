@@ -9,7 +9,8 @@ mod attachment;
 mod found;
 
 pub(crate) use attachment::Attachment;
-pub(crate) use found::Opened;
+pub(crate) use found::{Opened, seen_ns};
+use found::Keepers;
 
 use crate::descriptor::{Descriptor, Kind};
 use crate::error::Error;
@@ -17,9 +18,10 @@ use crate::layout::{self, GATE_BYTE, LIVE, SEAT_BYTES};
 use crate::name::Name;
 use crate::seat::{self, Role};
 use crate::segment::{Rights, Segment};
-use crate::shm::directory::Directory;
+use crate::shm::directory::{Access, Directory};
 use crate::shm::lock::{LockFile, Mode};
 use crate::sync::Ordering::SeqCst;
+use crate::time::monotonic_ns;
 use core::time::Duration;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -100,15 +102,14 @@ pub(crate) fn open(
     gate_timeout: Duration,
 ) -> Result<Attachment, Error> {
     let until = until_over(gate_timeout);
-    let object = name.object();
+    let object = directory.object(name);
     let text = name.to_string();
     loop {
         let Some(found) = Opened::find(directory, &object, seated)? else {
             return Err(missing(directory, name));
         };
         if !found.writable && role != Role::Observer {
-            let refused = io::Error::from(io::ErrorKind::PermissionDenied);
-            return Err(Error::os("write to", &found.path(), refused));
+            return Err(found.not_allowed("write to"));
         }
         check_role(found.descriptor(), role, &text)?;
         let rights = match (role, found.writable) {
@@ -122,7 +123,7 @@ pub(crate) fn open(
         let segment = found.map(rights)?;
         if segment.state().state.load(SeqCst) != LIVE {
             found.release();
-            if !found.writable {
+            if !found.may_retire() {
                 return Err(missing(directory, name));
             }
             let _ = found.retire(until, &text)?; // finishes for a replacer that died half-way
@@ -146,15 +147,16 @@ pub(crate) fn create(
     wanted: &Descriptor,
     role: Role,
     existing: Existing,
+    access: Access,
     gate_timeout: Duration,
 ) -> Result<Attachment, Error> {
     let until = until_over(gate_timeout);
-    let object = name.object();
+    let object = directory.object(name);
     let text = name.to_string();
     check_role(wanted, role, &text)?;
     loop {
         let Some(found) = Opened::find(directory, &object, true)? else {
-            match build(directory, &object, wanted, role) {
+            match build(directory, &object, wanted, role, access) {
                 Ok(Some(attachment)) => return Ok(attachment),
                 Ok(None) => continue, // somebody was faster: take theirs
                 Err(Error::Os { source, .. })
@@ -171,8 +173,7 @@ pub(crate) fn create(
             return Err(Error::AlreadyExists { name: text });
         }
         if !found.writable {
-            let refused = io::Error::from(io::ErrorKind::PermissionDenied);
-            return Err(Error::os("write to", &found.path(), refused));
+            return Err(found.not_allowed("write to"));
         }
         let same = found.descriptor().parameters() == wanted.parameters();
         if same && existing == Existing::Resume {
@@ -182,6 +183,9 @@ pub(crate) fn create(
             let rights = if role == Role::Producer { Rights::Produce } else { Rights::Read };
             let segment = found.map(rights)?;
             if segment.state().state.load(SeqCst) == LIVE && !found::is_finished(&segment) {
+                if directory.is_shared() && found.may_retire() {
+                    directory.grant(found.lock(), access)?;
+                }
                 return found.sit(segment, role, &text);
             }
             found.release();
@@ -212,11 +216,12 @@ fn build(
     object: &str,
     wanted: &Descriptor,
     role: Role,
+    access: Access,
 ) -> Result<Option<Attachment>, Error> {
     let too_large = || Error::parameter("the ring would be too large to exist: retain less");
     let bytes = wanted.encode().ok_or_else(too_large)?;
     let regions = wanted.regions().ok_or_else(too_large)?;
-    let file = directory.create_unnamed(regions.total)?;
+    let file = directory.create_unnamed(regions.total, access)?;
     let failed = |operation| move |error| Error::os(operation, directory.path(), error);
     file.write_all_at(&bytes, 0).map_err(failed("write an object in"))?;
     let whole = Segment::map(&file, wanted.clone(), Rights::Produce).map_err(failed("map an object in"))?;
@@ -233,16 +238,29 @@ fn build(
     Ok(Some(Attachment { segment, lock, seat, directory: directory.clone(), object: object.into() }))
 }
 
-/// Removes a stream that nobody holds. Viewers of it are told.
-pub(crate) fn remove(directory: &Directory, name: &Name, gate_timeout: Duration) -> Result<(), Error> {
-    let found = match Opened::find(directory, &name.object(), true) {
+/// Removes a stream, unless a producer, consumer or lossless reader holds it; with `force`, even then. Those who
+/// have it open are told.
+pub(crate) fn remove(
+    directory: &Directory,
+    name: &Name,
+    force: bool,
+    gate_timeout: Duration,
+) -> Result<(), Error> {
+    let object = directory.object(name);
+    let found = match Opened::find(directory, &object, true) {
         Ok(Some(found)) => found,
         Ok(None) => return Err(missing(directory, name)),
-        Err(error @ (Error::Corrupt { .. } | Error::Layout { .. })) => return remove_unreadable(directory, name, error),
+        Err(Error::Corrupt { .. } | Error::Layout { .. } | Error::NotAStream { .. }) if force => {
+            return directory.unlink(&object);
+        }
+        Err(error @ (Error::Corrupt { .. } | Error::Layout { .. })) => {
+            return remove_unreadable(directory, &object, error);
+        }
         Err(error) => return Err(error),
     };
     let text = name.to_string();
-    match found.retire(until_over(gate_timeout), &text)? {
+    let keepers = if force { Keepers::Nobody } else { Keepers::Holders };
+    match found.retire_unless(keepers, until_over(gate_timeout), &text)? {
         Ok(()) => Ok(()),
         Err(holder) => {
             let segment = found.map(Rights::Look)?;
@@ -252,22 +270,47 @@ pub(crate) fn remove(directory: &Directory, name: &Name, gate_timeout: Duration)
 }
 
 /// Removes an object of ours that this build cannot read, unless somebody holds any seat of it.
-fn remove_unreadable(directory: &Directory, name: &Name, why: Error) -> Result<(), Error> {
-    let object = name.object();
-    let path = directory.path().join(&object);
+fn remove_unreadable(directory: &Directory, object: &str, why: Error) -> Result<(), Error> {
+    let path = directory.path().join(object);
     let failed = |error| Error::os("look at", &path, error);
-    let lock = LockFile::new(directory.open_object(&object, true).map_err(failed)?);
+    let lock = LockFile::new(directory.open_object(object, true).map_err(failed)?);
     if lock.is_held(SEAT_BYTES, GATE_BYTE - SEAT_BYTES).map_err(failed)? {
         return Err(why);
     }
-    directory.unlink(&object)
+    directory.unlink(object)
+}
+
+/// Removes what was left behind: streams that nobody holds, nor has held within `older_than`, and that were not made
+/// to be kept. Their names. What is not ours to remove, or to judge, stays.
+pub(crate) fn prune(
+    directory: &Directory,
+    older_than: Duration,
+    gate_timeout: Duration,
+) -> Result<Vec<String>, Error> {
+    let age = u64::try_from(older_than.as_nanos()).unwrap_or(u64::MAX);
+    let keepers = Keepers::Everybody { since_ns: monotonic_ns().saturating_sub(age) };
+    let mut removed = Vec::new();
+    for object in directory.names()? {
+        let Some((name, _)) = directory.name_of(&object) else { continue };
+        let Ok(Some(found)) = Opened::find(directory, &object, true) else { continue };
+        if found.descriptor().keep || !found.may_retire() {
+            continue;
+        }
+        let text = name.to_string();
+        match found.retire_unless(keepers, until_over(gate_timeout), &text) {
+            Ok(Ok(())) => removed.push(text),
+            Ok(Err(_)) | Err(Error::GateBusy { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(removed)
 }
 
 /// What to say when a name is not there: which versions or layouts of it are.
 pub(crate) fn missing(directory: &Directory, name: &Name) -> Error {
     let mut versions = Vec::new();
     for object in directory.names().unwrap_or_default() {
-        let Some((found, layout)) = Name::from_object(&object) else { continue };
+        let Some((found, layout)) = directory.name_of(&object) else { continue };
         if found.base() != name.base() {
             continue;
         }

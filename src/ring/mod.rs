@@ -91,6 +91,7 @@ impl Producer {
             WriteError::Full { .. } if count > self.writer.lane().geometry().capacity() => PushError::TooLong,
             WriteError::Full { .. } => PushError::Full,
             WriteError::Superseded => PushError::Superseded,
+            WriteError::Removed => PushError::Removed,
             WriteError::Corrupt => PushError::Corrupt,
         }
     }
@@ -249,8 +250,8 @@ impl Told {
     #[inline]
     fn restarted(&mut self, lane: &Lane) -> Option<Restart> {
         let epoch = lane::epoch(lane);
-        if epoch == self.epoch {
-            return None;
+        if epoch == self.epoch || epoch == NONE {
+            return None; // the same, or removed by force: nobody came
         }
         let first = self.epoch == 0; // it had none before: this is its start
         self.epoch = epoch;

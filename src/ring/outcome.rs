@@ -20,6 +20,8 @@ pub enum PushError {
     TooLong,
     /// Another producer has taken over: this handle's lock on the stream was closed under it.
     Superseded,
+    /// The stream was removed by force: create it anew.
+    Removed,
     /// The handle was inherited through `fork`: make a new one.
     Forked,
     /// The segment contradicts itself: somebody has written over it.
@@ -38,6 +40,7 @@ impl fmt::Display for PushError {
             Self::Superseded => {
                 "another producer has taken the stream over, since this handle's lock was closed"
             }
+            Self::Removed => "the stream was removed by force: create it anew to push again",
             Self::Forked => "the handle was inherited through fork: make a new one in this process",
             Self::Corrupt => "the segment contradicts itself: remove the stream and create it anew",
         })

@@ -1,4 +1,5 @@
-//! The directory that holds a user's objects, and the objects' way into it.
+//! The directory that holds streams' objects, and the objects' way into it: one of the user's own, or one that
+//! all users share ([`Scope`]).
 //!
 //! An object is built without a name (`O_TMPFILE`), allocated in full (a full tmpfs is an error now, not a
 //! SIGBUS later), initialised, and only then linked: the name never shows a half-made segment.
@@ -6,6 +7,7 @@
 #![allow(unsafe_code)]
 
 use crate::error::Error;
+use crate::name::Name;
 use std::ffi::CString;
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -16,17 +18,49 @@ use std::path::{Path, PathBuf};
 
 const TMPFS_MAGIC: i64 = 0x0102_1994;
 
+/// Objects of scope `System` lie among other programs' files: they are told by this.
+const SYSTEM_PREFIX: &str = "annulus.";
+
+/// Who can find a stream by its name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scope {
+    /// The user whose processes made it: it lies in `$ANNULUS_DIR`, or in `/dev/shm/annulus-<uid>`, which is closed
+    /// to others.
+    #[default]
+    User,
+    /// Every user, as far as the stream's [group](crate::Builder::group) and [mode](crate::Builder::mode) let them: it
+    /// lies in `$ANNULUS_DIR`, or in `/dev/shm` itself. A name belongs to whoever took it first;
+    /// [`Info::owner`](crate::Info::owner) says who.
+    System,
+}
+
 /// A checked directory.
 #[derive(Clone, Debug)]
 pub(crate) struct Directory {
     path: PathBuf,
+    scope: Scope,
 }
 
-/// `$ANNULUS_DIR`, or `/dev/shm/annulus-<uid>`.
-pub(crate) fn default_path() -> PathBuf {
-    match std::env::var_os("ANNULUS_DIR") {
-        Some(path) if !path.is_empty() => PathBuf::from(path),
-        _ => private_path(),
+/// Who may use an object: its group (`None`: the creator's own) and its mode.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Access {
+    pub(crate) group: Option<u32>,
+    pub(crate) mode: u32,
+}
+
+impl Access {
+    /// Its owner alone.
+    pub(crate) const PRIVATE: Self = Self { group: None, mode: 0o600 };
+    /// The group reads.
+    pub(crate) const SHARED: Self = Self { group: None, mode: 0o640 };
+}
+
+/// `$ANNULUS_DIR`, or `/dev/shm/annulus-<uid>`; for all users, `/dev/shm`.
+pub(crate) fn default_path(scope: Scope) -> PathBuf {
+    match (std::env::var_os("ANNULUS_DIR"), scope) {
+        (Some(path), _) if !path.is_empty() => PathBuf::from(path),
+        (_, Scope::User) => private_path(),
+        (_, Scope::System) => PathBuf::from("/dev/shm"),
     }
 }
 
@@ -41,10 +75,14 @@ pub(crate) fn effective_uid() -> u32 {
 }
 
 impl Directory {
+    fn at(path: Option<&Path>, scope: Scope) -> Self {
+        Self { path: path.map_or_else(|| default_path(scope), Path::to_path_buf), scope }
+    }
+
     /// Opens `path`, or the default. The default private directory is made if it is not there; one that was
     /// named by the caller must exist.
-    pub(crate) fn open(path: Option<&Path>) -> Result<Self, Error> {
-        let directory = Self { path: path.map_or_else(default_path, Path::to_path_buf) };
+    pub(crate) fn open(path: Option<&Path>, scope: Scope) -> Result<Self, Error> {
+        let directory = Self::at(path, scope);
         if !directory.make_private()? && !directory.is_there()? {
             return Err(Error::os("find the directory", &directory.path, io::ErrorKind::NotFound.into()));
         }
@@ -53,20 +91,29 @@ impl Directory {
 
     /// As [`open`](Self::open), but makes nothing: `None` if the private directory is not there, and so no
     /// object in it.
-    pub(crate) fn existing(path: Option<&Path>) -> Result<Option<Self>, Error> {
-        let directory = Self { path: path.map_or_else(default_path, Path::to_path_buf) };
+    pub(crate) fn existing(path: Option<&Path>, scope: Scope) -> Result<Option<Self>, Error> {
+        let directory = Self::at(path, scope);
         if directory.is_there()? {
             return Ok(Some(directory));
         }
-        if directory.path == private_path() {
+        if directory.is_private() {
             return Ok(None);
         }
         Err(Error::os("find the directory", &directory.path, io::ErrorKind::NotFound.into()))
     }
 
+    fn is_private(&self) -> bool {
+        self.scope == Scope::User && self.path == private_path()
+    }
+
+    /// Whether others than the owner of an object may find it here.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.scope == Scope::System
+    }
+
     /// Makes the private directory if this is it and it is not there. False: this is another.
     pub(crate) fn make_private(&self) -> Result<bool, Error> {
-        if self.path != private_path() {
+        if !self.is_private() {
             return Ok(false);
         }
         loop {
@@ -91,14 +138,23 @@ impl Directory {
         if !found.is_dir() {
             return unfit("it is not a directory: remove what is in its place, or set ANNULUS_DIR".into());
         }
-        let me = effective_uid();
-        if found.uid() != me {
-            let owner = found.uid();
-            return unfit(format!("it belongs to user {owner}, not to you ({me}): set ANNULUS_DIR to one of your own"));
-        }
-        if found.mode() & 0o022 != 0 {
-            let mode = found.mode() & 0o7777;
-            return unfit(format!("others may write to it (mode {mode:o}): run chmod 700 on it"));
+        let (me, owner, mode) = (effective_uid(), found.uid(), found.mode() & 0o7777);
+        let others_write = mode & 0o022 != 0;
+        match self.scope {
+            Scope::User if owner != me => {
+                return unfit(format!("it belongs to user {owner}, not to you ({me}): set ANNULUS_DIR to one of your own"));
+            }
+            Scope::User if others_write => {
+                return unfit(format!("others may write to it (mode {mode:o}): run chmod 700 on it"));
+            }
+            // Who owns the directory may take anybody's name away.
+            Scope::System if owner != 0 && owner != me => {
+                return unfit(format!("it belongs to user {owner}; one that all users share belongs to root"));
+            }
+            Scope::System if others_write && mode & 0o1000 == 0 => {
+                return unfit(format!("anybody may remove anything there (mode {mode:o}): run chmod 1777 on it"));
+            }
+            _ => {}
         }
         let on = match file_system(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
@@ -114,8 +170,36 @@ impl Directory {
         &self.path
     }
 
-    /// Makes an object of `bytes` zeroes without a name, readable and writable by its owner.
-    pub(crate) fn create_unnamed(&self, bytes: u64) -> Result<File, Error> {
+    /// The file name of the object for `name`.
+    pub(crate) fn object(&self, name: &Name) -> String {
+        match self.scope {
+            Scope::User => name.object(),
+            Scope::System => format!("{SYSTEM_PREFIX}{}", name.object()),
+        }
+    }
+
+    /// The name, and the layout, that an object's file name says.
+    pub(crate) fn name_of(&self, object: &str) -> Option<(Name, u32)> {
+        match self.scope {
+            Scope::User => Name::from_object(object),
+            Scope::System => Name::from_object(object.strip_prefix(SYSTEM_PREFIX)?),
+        }
+    }
+
+    /// That we may not do `operation` to `object`.
+    pub(crate) fn not_allowed(&self, operation: &'static str, object: &str) -> Error {
+        let path = self.path.join(object);
+        match fs::symlink_metadata(&path) {
+            Ok(found) => {
+                let (owner, group, mode) = (found.uid(), found.gid(), found.mode() & 0o7777);
+                Error::NotAllowed { path, operation, user: effective_uid(), owner, group, mode }
+            }
+            Err(error) => Error::os(operation, &path, error),
+        }
+    }
+
+    /// Makes an object of `bytes` zeroes without a name.
+    pub(crate) fn create_unnamed(&self, bytes: u64, access: Access) -> Result<File, Error> {
         self.check_room(bytes)?;
         let file = OpenOptions::new()
             .read(true)
@@ -138,9 +222,23 @@ impl Directory {
                 _ => return Err(Error::os("allocate an object in", &self.path, error)),
             }
         }
-        file.set_permissions(fs::Permissions::from_mode(0o600)) // whatever the umask was
-            .map_err(|error| Error::os("set the mode of an object in", &self.path, error))?;
+        self.grant(&file, access)?;
         Ok(file)
+    }
+
+    /// Lets those use `object` who may.
+    pub(crate) fn grant(&self, object: &File, access: Access) -> Result<(), Error> {
+        if let Some(group) = access.group {
+            std::os::unix::fs::fchown(object, None, Some(group)).map_err(|error| match error.kind() {
+                io::ErrorKind::PermissionDenied => Error::parameter(format!(
+                    "you are not in group {group}, so you cannot give it a stream: choose one of your own (run id)"
+                )),
+                _ => Error::os("set the group of an object in", &self.path, error),
+            })?;
+        }
+        object
+            .set_permissions(fs::Permissions::from_mode(access.mode)) // whatever the umask was
+            .map_err(|error| Error::os("set the mode of an object in", &self.path, error))
     }
 
     /// tmpfs promises more than there is: allocating past the memory would bring the machine down before
@@ -213,6 +311,12 @@ impl Directory {
         }
     }
 
+    /// Whether we may take the name of `object` away: in a directory that all users share its owner may.
+    pub(crate) fn may_unlink(&self, object: &File) -> bool {
+        let me = effective_uid();
+        me == 0 || object.metadata().is_ok_and(|found| found.uid() == me)
+    }
+
     /// Removes the name, and the private directory with the last of them. Those who have the object open
     /// keep it.
     pub(crate) fn unlink(&self, name: &str) -> Result<(), Error> {
@@ -221,13 +325,13 @@ impl Directory {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Error::os("remove", &path, error)),
             _ => {}
         }
-        if self.path == private_path() {
+        if self.is_private() {
             let _ = fs::remove_dir(&self.path); // only if it is empty; who is about to use it makes it again
         }
         Ok(())
     }
 
-    /// The file names in it, sorted.
+    /// The objects' file names, sorted.
     pub(crate) fn names(&self) -> Result<Vec<String>, Error> {
         let entries = match fs::read_dir(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -235,27 +339,35 @@ impl Directory {
         };
         let mut names: Vec<String> =
             entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+        if self.scope == Scope::System {
+            names.retain(|name| self.name_of(name).is_some());
+        }
         names.sort();
         Ok(names)
     }
-}
 
-/// Why an open file may not be taken for one of our objects; `None` if it may. Only its owner may have made
-/// it, and nobody may have a second name for it.
-pub(crate) fn distrust(file: &File) -> io::Result<Option<String>> {
-    let found = file.metadata()?;
-    let me = effective_uid();
-    Ok(if !found.is_file() {
-        Some("it is not a regular file".into())
-    } else if found.uid() != me && found.uid() != 0 {
-        Some(format!("it belongs to user {}, not to you ({me})", found.uid()))
-    } else if found.nlink() > 1 {
-        Some("it has a second name (hard link)".into())
-    } else if found.mode() & 0o022 != 0 {
-        Some(format!("others may write to it (mode {:o})", found.mode() & 0o7777))
-    } else {
-        None
-    })
+    /// Why an open file may not be taken for one of our objects; `None` if it may. Nobody may have a second name for
+    /// it. A user's own was made by the user; a system's may have been made by anybody, but who may write to it, and
+    /// so cut it off under its readers, was chosen by its owner: a group, never all.
+    pub(crate) fn distrust(&self, file: &File) -> io::Result<Option<String>> {
+        let found = file.metadata()?;
+        let me = effective_uid();
+        let not_to_write = match self.scope {
+            Scope::User => 0o022,
+            Scope::System => 0o002,
+        };
+        Ok(if !found.is_file() {
+            Some("it is not a regular file".into())
+        } else if self.scope == Scope::User && found.uid() != me && found.uid() != 0 {
+            Some(format!("it belongs to user {}, not to you ({me})", found.uid()))
+        } else if found.nlink() > 1 {
+            Some("it has a second name (hard link)".into())
+        } else if found.mode() & not_to_write != 0 {
+            Some(format!("others may write to it (mode {:o})", found.mode() & 0o7777))
+        } else {
+            None
+        })
+    }
 }
 
 fn c_string(path: &Path) -> CString {

@@ -9,7 +9,7 @@ use crate::index::{self, FRAME_BYTES_MAX};
 use crate::lifecycle::{self, Attachment, Existing};
 use crate::name::Name;
 use crate::seat::{Role, program};
-use crate::shm::directory::Directory;
+use crate::shm::directory::{Access, Directory, Scope};
 use crate::shm::map::page_bytes;
 use crate::time::{boot_id, monotonic_ns, utc_ns};
 use bytemuck::Pod;
@@ -39,6 +39,9 @@ enum Retain {
 pub struct Builder {
     name: String,
     directory: Option<PathBuf>,
+    scope: Scope,
+    group: Option<u32>,
+    mode: Option<u32>,
     kind: Kind,
     channels: Option<Vec<Channel>>,
     rate: f64,
@@ -78,6 +81,9 @@ pub fn create(name: impl AsRef<str>) -> Builder {
     Builder {
         name: name.as_ref().into(),
         directory: None,
+        scope: Scope::User,
+        group: None,
+        mode: None,
         kind: Kind::Broadcast,
         channels: None,
         rate: 0.0,
@@ -169,9 +175,30 @@ impl Builder {
         self
     }
 
-    /// Another directory than the default. It must exist, on a tmpfs, and nobody else may write to it.
+    /// Another directory than the default. It must exist, on a tmpfs, and nobody else may remove files in it.
     pub fn directory(mut self, path: impl Into<PathBuf>) -> Self {
         self.directory = Some(path.into());
+        self
+    }
+
+    /// Who can find the stream (default: its own user). What others may do with it then is for
+    /// [`group`](Self::group) and [`mode`](Self::mode) to say.
+    pub fn scope(mut self, scope: Scope) -> Self {
+        self.scope = scope;
+        self
+    }
+
+    /// Shares a stream of scope [`Scope::System`] with this group (default: the user's own primary one).
+    pub fn group(mut self, gid: u32) -> Self {
+        self.group = Some(gid);
+        self
+    }
+
+    /// What others may do with a stream of scope [`Scope::System`], as for a file: 0o640 (default) lets the group
+    /// read, 0o644 everybody, 0o660 lets the group produce and consume, too. Who may write may also cut the object off
+    /// under its readers; so never everybody.
+    pub fn mode(mut self, mode: u32) -> Self {
+        self.mode = Some(mode);
         self
     }
 
@@ -234,8 +261,8 @@ impl Builder {
     fn attach(self, format: SampleFormat, size: usize, role: Role) -> Result<Attachment, Error> {
         let name = Name::parse(&self.name)?;
         let wanted = self.describe(&name, format, size)?;
-        let directory = Directory::open(self.directory.as_deref())?;
-        lifecycle::create(&directory, &name, &wanted, role, self.existing, self.gate_timeout)
+        let directory = Directory::open(self.directory.as_deref(), self.scope)?;
+        lifecycle::create(&directory, &name, &wanted, role, self.existing, self.access(), self.gate_timeout)
     }
 
     fn describe(&self, name: &Name, format: SampleFormat, size: usize) -> Result<Descriptor, Error> {
@@ -287,8 +314,24 @@ impl Builder {
         Ok(described)
     }
 
+    fn access(&self) -> Access {
+        match self.scope {
+            Scope::User => Access::PRIVATE,
+            Scope::System => Access { group: self.group, mode: self.mode.unwrap_or(Access::SHARED.mode) },
+        }
+    }
+
     fn check(&self) -> Result<(), Error> {
         let bad = |what: &str| Err(Error::parameter(what));
+        if self.scope == Scope::User && (self.group.is_some() || self.mode.is_some()) {
+            return bad("a stream of scope User is for its user alone: group and mode need scope System");
+        }
+        if let Some(mode) = self.mode
+            && (mode & 0o600 != 0o600 || mode & !0o664 != 0)
+        {
+            let what = format!("mode {mode:o} will not do: the owner reads and writes, the group may, others read at most (640, 644, 660, 664)");
+            return Err(Error::parameter(what));
+        }
         if self.kind == Kind::Mpmc {
             return bad("work queues (mpmc) are not built yet: use spsc or broadcast");
         }

@@ -6,15 +6,16 @@ use crate::error::Error;
 use crate::format::SampleFormat;
 use crate::lane;
 use crate::layout::{self, LIVE, NONE};
-use crate::lifecycle::{Attachment, Opened};
-use crate::name::Name;
+use crate::lifecycle::{self, Attachment, Opened};
 use crate::seat::{self, Role};
 use crate::segment::{Rights, Segment};
-use crate::shm::directory::Directory;
+use crate::shm::directory::{Directory, Scope};
 use crate::shm::lock::LockFile;
 use crate::sync::Ordering::{Acquire, Relaxed, SeqCst};
-use crate::time::system_time;
+use crate::time::{monotonic_ns, system_time};
 use core::time::Duration;
+use std::fs::File;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -67,10 +68,19 @@ pub struct Info {
     pub path: PathBuf,
     /// Bytes of the object.
     pub bytes: u64,
+    /// The user who made it.
+    pub owner: u32,
+    /// The group that it is shared with.
+    pub group: u32,
+    /// What owner, group and others may do with it, as for a file.
+    pub mode: u32,
 }
 
 impl Info {
-    pub(crate) fn new(of: &Descriptor, path: PathBuf) -> Self {
+    /// Of the object that `file` is.
+    pub(crate) fn new(of: &Descriptor, path: PathBuf, file: &File) -> Self {
+        let access = file.metadata().ok();
+        let access = access.map_or((0, 0, 0), |found| (found.uid(), found.gid(), found.mode() & 0o7777));
         Self {
             name: of.name.clone(),
             version: of.format_version,
@@ -94,11 +104,14 @@ impl Info {
             instance: of.instance,
             path,
             bytes: of.regions().map_or(0, |regions| regions.total),
+            owner: access.0,
+            group: access.1,
+            mode: access.2,
         }
     }
 
     pub(crate) fn of(attachment: &Attachment) -> Self {
-        Self::new(attachment.segment().descriptor(), attachment.path())
+        Self::new(attachment.segment().descriptor(), attachment.path(), attachment.lock())
     }
 
     /// With the version: `ecg@v2`.
@@ -195,6 +208,8 @@ pub struct Status {
     pub head: Option<u64>,
     /// How many producers there were.
     pub epoch: u64,
+    /// How long ago a producer was last seen: while one pushes it shows itself every tenth of a second of signal.
+    pub seen: Duration,
     /// Who holds a seat. Readers that may only read the object have none.
     pub attached: Vec<Attached>,
     /// Its name was taken away.
@@ -205,7 +220,7 @@ impl Status {
     pub(crate) fn look(found: &Opened, path: PathBuf) -> Result<Self, Error> {
         let segment = found.map(Rights::Look)?;
         let lane = segment.lane(0);
-        let info = Info::new(found.descriptor(), path);
+        let info = Info::new(found.descriptor(), path, found.lock());
         let position = lane::readable(&lane);
         let intent = lane.producer().intent.load(Relaxed);
         let mut attached = Vec::new();
@@ -228,6 +243,7 @@ impl Status {
             oldest: lane.geometry().oldest(if intent == NONE { 0 } else { intent }).min(position),
             head: (info.kind != Kind::Broadcast).then(|| lane.head().load(Relaxed)),
             epoch: lane::epoch(&lane),
+            seen: Duration::from_nanos(monotonic_ns().saturating_sub(lifecycle::seen_ns(&segment))),
             attached,
             retired: segment.state().state.load(SeqCst) != LIVE,
             info,
@@ -247,22 +263,35 @@ pub struct Listed {
     pub status: Result<Status, Error>,
 }
 
-/// Lists the streams in the default directory: `$ANNULUS_DIR`, or the user's own below `/dev/shm`.
+/// Lists the streams of a scope, in its default directory.
 ///
 /// Attaches to none of them.
 ///
 /// # Errors
 /// The directory cannot be trusted or read. One that was never made has no streams.
-pub fn list() -> Result<Vec<Listed>, Error> {
-    list_directory(Directory::existing(None)?)
+pub fn list(scope: Scope) -> Result<Vec<Listed>, Error> {
+    list_directory(Directory::existing(None, scope)?)
 }
 
-/// As [`list`], in another directory.
+/// As [`list`], of a user's streams in another directory.
 ///
 /// # Errors
 /// As [`list`].
 pub fn list_in(directory: impl AsRef<Path>) -> Result<Vec<Listed>, Error> {
-    list_directory(Directory::existing(Some(directory.as_ref()))?)
+    list_directory(Directory::existing(Some(directory.as_ref()), Scope::User)?)
+}
+
+/// Removes what was left behind in a scope's default directory, and says what it was: streams that nobody holds, whose
+/// last producer was [seen](Status::seen) at least `older_than` ago, and that were not made to be
+/// [kept](crate::Builder::keep). What is somebody else's, or damaged, stays.
+///
+/// # Errors
+/// The directory cannot be trusted or read, or the system refuses.
+pub fn prune(scope: Scope, older_than: Duration) -> Result<Vec<String>, Error> {
+    match Directory::existing(None, scope)? {
+        Some(directory) => lifecycle::prune(&directory, older_than, lifecycle::GATE_TIMEOUT),
+        None => Ok(Vec::new()),
+    }
 }
 
 fn list_directory(directory: Option<Directory>) -> Result<Vec<Listed>, Error> {
@@ -270,7 +299,7 @@ fn list_directory(directory: Option<Directory>) -> Result<Vec<Listed>, Error> {
     let mut listed = Vec::new();
     for object in directory.names()? {
         let path = directory.path().join(&object);
-        let name = Name::from_object(&object).map_or_else(|| object.clone(), |(name, _)| name.to_string());
+        let name = directory.name_of(&object).map_or_else(|| object.clone(), |(name, _)| name.to_string());
         let status = match Opened::find(&directory, &object, false) {
             Ok(None) => continue, // it left while we looked
             Ok(Some(found)) => Status::look(&found, path.clone()),

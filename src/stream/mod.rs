@@ -9,7 +9,7 @@ mod producer;
 
 pub use builder::{Builder, create};
 pub use consumer::{Chunk, Consumer};
-pub use info::{Attached, Info, Listed, ProducerState, Status, list, list_in};
+pub use info::{Attached, Info, Listed, ProducerState, Status, list, list_in, prune};
 pub use observer::Observer;
 pub use open::{Open, Start, open};
 pub use producer::{Producer, Reservation};

@@ -6,7 +6,7 @@ use crate::format::SampleFormat;
 use crate::lifecycle::{self, Attachment, Opened};
 use crate::name::Name;
 use crate::seat::Role;
-use crate::shm::directory::Directory;
+use crate::shm::directory::{Directory, Scope};
 use bytemuck::Pod;
 use core::time::Duration;
 use std::path::PathBuf;
@@ -32,6 +32,7 @@ pub enum Start {
 pub struct Open {
     name: String,
     directory: Option<PathBuf>,
+    scope: Scope,
     start: Start,
     seated: bool,
     appear_within: Duration,
@@ -58,6 +59,7 @@ pub fn open(name: impl AsRef<str>) -> Open {
     Open {
         name: name.as_ref().into(),
         directory: None,
+        scope: Scope::User,
         start: Start::Now,
         seated: true,
         appear_within: Duration::ZERO,
@@ -82,6 +84,13 @@ impl Open {
     /// If the stream is not there yet, wait so long for it (default: not at all).
     pub fn appear_within(mut self, time: Duration) -> Self {
         self.appear_within = time;
+        self
+    }
+
+    /// Looks among the streams of all users (default: among one's own). A reader who may not write to the object
+    /// is [unseated](Self::unseated).
+    pub fn scope(mut self, scope: Scope) -> Self {
+        self.scope = scope;
         self
     }
 
@@ -163,8 +172,8 @@ impl Open {
     pub fn status(self) -> Result<Status, Error> {
         self.when_there(|name| {
             let directory = self.place(name)?;
-            match Opened::find(&directory, &name.object(), false)? {
-                Some(found) => Status::look(&found, directory.path().join(name.object())),
+            match Opened::find(&directory, &directory.object(name), false)? {
+                Some(found) => Status::look(&found, directory.path().join(directory.object(name))),
                 None => Err(lifecycle::missing(&directory, name)),
             }
         })
@@ -176,13 +185,27 @@ impl Open {
     /// # Errors
     /// [`Error::NotFound`], [`Error::WriterBusy`], [`Error::ConsumerBusy`], and what the system refuses.
     pub fn remove(self) -> Result<(), Error> {
+        self.take_away(false)
+    }
+
+    /// Removes the stream, whoever holds it, and also what is in its place but damaged, of another layout, or no
+    /// stream at all. Its producer gets [`PushError::Removed`](crate::PushError::Removed) at the next push; those
+    /// who read it get [`ReadError::Replaced`](crate::ReadError::Replaced).
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], and what the system refuses.
+    pub fn remove_forcibly(self) -> Result<(), Error> {
+        self.take_away(true)
+    }
+
+    fn take_away(&self, force: bool) -> Result<(), Error> {
         let name = Name::parse(&self.name)?;
-        lifecycle::remove(&self.place(&name)?, &name, self.gate_timeout)
+        lifecycle::remove(&self.place(&name)?, &name, force, self.gate_timeout)
     }
 
     fn place(&self, name: &Name) -> Result<Directory, Error> {
         let missing = || Error::NotFound { name: name.to_string(), versions: Vec::new() };
-        Directory::existing(self.directory.as_deref())?.ok_or_else(missing)
+        Directory::existing(self.directory.as_deref(), self.scope)?.ok_or_else(missing)
     }
 
     fn attach(self, role: Role) -> Result<Attachment, Error> {

@@ -6,8 +6,12 @@ use crate::descriptor::Kind;
 use crate::error::Error;
 use crate::index::Cursor;
 use crate::lane::Writer;
+use crate::layout::RETIRED;
 use crate::lifecycle::Attachment;
 use crate::ring::{self, PushError, within};
+use crate::sync::Ordering::{Relaxed, SeqCst};
+use crate::sync::fence;
+use crate::time::monotonic_ns;
 use crate::wait::Fences;
 use bytemuck::Pod;
 use core::fmt;
@@ -24,6 +28,9 @@ pub struct Producer<T> {
     ring: ring::Producer,
     units: Units<T>,
     info: Info,
+    /// Position at which it shows itself again, and how far apart these are.
+    shows_at: u64,
+    shows_every: u64,
     attachment: Attachment,
 }
 
@@ -34,13 +41,20 @@ impl<T: Pod> Producer<T> {
         let segment = attachment.segment();
         segment.populate(0);
         let writer = Writer::take_over(segment.lane(0), info.kind != Kind::Broadcast, info.observable);
+        fence(SeqCst); // between the epoch and the state: one who removes by force does it the other way round
+        if segment.state().state.load(Relaxed) == RETIRED {
+            return Err(Error::NotFound { name: info.full_name(), versions: Vec::new() });
+        }
         let writer = writer.map_err(|_| Error::Corrupt {
             path: info.path.clone(),
             why: "its positions contradict each other".into(),
         })?;
-        segment.lane_block(0).pid.store(std::process::id().into(), crate::sync::Ordering::Relaxed);
+        segment.lane_block(0).pid.store(std::process::id().into(), Relaxed);
         let ring = ring::Producer::new(writer, Fences::register());
-        Ok(Self { ring, units, info, attachment })
+        let tenth = if info.rate > 0.0 { (info.rate / 10.0) as u64 } else { info.capacity / 8 };
+        let mut producer = Self { ring, units, info, shows_at: 0, shows_every: tenth.max(1), attachment };
+        producer.show();
+        Ok(producer)
     }
 
     /// Pushes all of `samples`, or nothing. Never waits, never allocates, and makes no system call unless a
@@ -50,11 +64,13 @@ impl<T: Pod> Producer<T> {
     /// [`PushError::Full`] on an spsc ring whose consumer is behind (it may keep back up to an eighth of the
     /// ring, 64 frames at most, of what it took frame by frame). [`PushError::TooLong`],
     /// [`PushError::NotWholeFrames`]; and if the world has changed, [`PushError::Superseded`],
-    /// [`PushError::Forked`], [`PushError::Corrupt`].
+    /// [`PushError::Removed`], [`PushError::Forked`], [`PushError::Corrupt`].
     #[inline]
     pub fn push(&mut self, samples: &[T]) -> Result<(), PushError> {
         let count = self.whole(samples)?;
-        self.ring.push(bytemuck::cast_slice(samples), count as u64)
+        self.ring.push(bytemuck::cast_slice(samples), count as u64)?;
+        self.show_when_due();
+        Ok(())
     }
 
     /// As [`push`](Self::push), but waits until a consumer has made space, for `timeout` at most (`None`: for
@@ -64,7 +80,9 @@ impl<T: Pod> Producer<T> {
     /// [`PushError::Timeout`] says how many frames were pushed before; else as [`push`](Self::push).
     pub fn push_wait(&mut self, samples: &[T], timeout: Option<Duration>) -> Result<(), PushError> {
         let count = self.whole(samples)?;
-        self.ring.push_wait(bytemuck::cast_slice(samples), count as u64, within(timeout))
+        let done = self.ring.push_wait(bytemuck::cast_slice(samples), count as u64, within(timeout));
+        self.show_when_due();
+        done
     }
 
     /// Reserves the next `frames` frames, to be written piece by piece and committed together. Where the
@@ -121,6 +139,13 @@ impl<T: Pod> Producer<T> {
     }
 
     #[inline]
+    fn show_when_due(&mut self) {
+        if self.ring.position() >= self.shows_at {
+            self.show();
+        }
+    }
+
+    #[inline]
     fn alive(&self) -> Result<(), PushError> {
         if self.attachment.forked() { Err(PushError::Forked) } else { Ok(()) }
     }
@@ -129,6 +154,23 @@ impl<T: Pod> Producer<T> {
     fn whole(&self, samples: &[T]) -> Result<usize, PushError> {
         self.alive()?;
         self.units.frames(samples.len()).ok_or(PushError::NotWholeFrames)
+    }
+}
+
+impl<T> Producer<T> {
+    /// Says when it was last seen, for those who clean up behind the dead.
+    #[cold]
+    fn show(&mut self) {
+        self.shows_at = self.ring.position().saturating_add(self.shows_every);
+        self.attachment.segment().lane_block(0).seen_ns.store(monotonic_ns(), Relaxed);
+    }
+}
+
+impl<T> Drop for Producer<T> {
+    fn drop(&mut self) {
+        if !self.attachment.forked() {
+            self.show();
+        }
     }
 }
 
@@ -188,7 +230,7 @@ impl<T: Pod> Reservation<'_, T> {
     /// Publishes the frames that were [written](Self::write).
     ///
     /// # Errors
-    /// [`PushError::Superseded`], [`PushError::Forked`].
+    /// [`PushError::Superseded`], [`PushError::Removed`], [`PushError::Forked`].
     pub fn commit(self) -> Result<(), PushError> {
         let written = self.written;
         self.publish(written)
@@ -210,6 +252,7 @@ impl<T: Pod> Reservation<'_, T> {
         }
         self.producer.ring.writer().publish(count);
         self.producer.ring.notify();
+        self.producer.show_when_due();
         Ok(())
     }
 }

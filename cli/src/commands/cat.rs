@@ -1,7 +1,7 @@
 //! `annulus cat`: a stream's frames, as text or bytes, on stdout.
 
 use crate::failure::{Failure, note};
-use crate::names;
+use crate::names::{Named, Stream};
 use crate::output::Output;
 use crate::print::{Csv, Form};
 use crate::source::{Reading, Source, Stopped};
@@ -15,8 +15,8 @@ use std::time::Duration;
 /// Write a stream's frames to stdout, following it as it goes
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The stream: ecg@v2, or ecg where that is clear
-    name: String,
+    #[command(flatten)]
+    stream: Named,
     /// Where to start: now, oldest, or a position [default: now; oldest with --no-follow]
     #[arg(long)]
     from: Option<From>,
@@ -74,7 +74,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         ));
     }
     let stop = Stop::on_signals()?;
-    let name = names::resolve(&args.name)?;
+    let name = args.stream.resolve()?;
     let start = args.from.map(|from| from.0).or(args.no_follow.then_some(Start::Oldest));
     let reading = Reading { start, tap: args.tap };
     let source = Source::open(&name, reading).map_err(Source::failure)?;
@@ -93,7 +93,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
 
 struct Cat<'a> {
     args: &'a Args,
-    name: String,
+    name: Stream,
     source: Source,
     stop: Stop,
     out: Output,
@@ -117,7 +117,7 @@ struct Account {
 }
 
 impl<'a> Cat<'a> {
-    fn new(args: &'a Args, name: String, mut source: Source, stop: Stop) -> Result<Self, Failure> {
+    fn new(args: &'a Args, name: Stream, mut source: Source, stop: Stop) -> Result<Self, Failure> {
         let until = args.no_follow.then(|| source.position().saturating_add(source.available()));
         let (out, account) = (Output::stdout()?, Account::default());
         let mut cat = Self { args, name, source, stop, out, chunk: 1, block: 1, until, account, left: false };
@@ -225,6 +225,6 @@ impl<'a> Cat<'a> {
     }
 }
 
-fn tell_loss(name: &str, lost: u64, position: u64) {
+fn tell_loss(name: &Stream, lost: u64, position: u64) {
     note(format!("{name}: lost {lost} frames before position {position}: lapped"));
 }

@@ -3,6 +3,7 @@
 use crate::failure::{Failure, note};
 use crate::pace::Pace;
 use crate::record;
+use crate::sharing::Sharing;
 use crate::stop::{SLICE, Stop};
 use crate::values::{self, Span, Speed};
 use crate::wave::{self, Shape, Source, Wave};
@@ -48,6 +49,8 @@ pub(crate) struct Args {
     /// Leave the stream there when all have left
     #[arg(long)]
     keep: bool,
+    #[command(flatten)]
+    sharing: Sharing,
     /// What the noise depends on
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -69,7 +72,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     }
 
     let stop = Stop::on_signals()?;
-    let mut builder = annulus::create(&args.name)
+    let mut builder = args
+        .sharing
+        .create(&args.name)?
         .kind(if args.lossless { Kind::Spsc } else { Kind::Broadcast })
         .channels(wave::channels(args.wave, shape))
         .rate(shape.rate)

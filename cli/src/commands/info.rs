@@ -1,29 +1,39 @@
 //! `annulus info`: everything about one stream.
 
 use crate::failure::Failure;
-use crate::{describe, names};
-use annulus::{Channel, ProducerState, Status};
+use crate::names::Named;
+use crate::{describe, users};
+use annulus::{Channel, Info, ProducerState, Status};
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
 /// Tell everything about a stream: its channels, who is attached, how far it is
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The stream: ecg@v2, or ecg where that is clear
-    name: String,
+    #[command(flatten)]
+    stream: Named,
     /// As JSON
     #[arg(long)]
     json: bool,
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
-    let status = annulus::open(names::resolve(&args.name)?).status()?;
+    let status = args.stream.resolve()?.open().status()?;
     let text = if args.json {
         serde_json::to_string_pretty(&describe::status(&status))? + "\n"
     } else {
         text(&status).map_err(|error| Failure::Failed(error.to_string()))?
     };
     Ok(io::stdout().lock().write_all(text.as_bytes())?)
+}
+
+/// With whom, and how; nothing for a stream that is its user's alone.
+fn shared(info: &Info) -> String {
+    if info.mode & 0o077 == 0 {
+        return String::new();
+    }
+    let (owner, group) = (users::user(info.owner), users::group(info.group));
+    format!("by user {owner} with group {group}, mode {:o}", info.mode)
 }
 
 fn text(status: &Status) -> Result<String, std::fmt::Error> {
@@ -35,7 +45,7 @@ fn text(status: &Status) -> Result<String, std::fmt::Error> {
     line("name", info.full_name())?;
     line("signal", info.summary())?;
     line("kind", info.kind.to_string())?;
-    line("producer", producer(status.producer))?;
+    line("producer", producer(status))?;
     line("position", status.position.to_string())?;
     line("oldest", status.oldest.to_string())?;
     line("taken", status.head.map_or_else(String::new, |head| format!("up to {head}")))?;
@@ -48,6 +58,7 @@ fn text(status: &Status) -> Result<String, std::fmt::Error> {
     line("created", format!("{} by {}", describe::utc(info.created), info.program))?;
     line("instance", describe::hex(&info.instance))?;
     line("object", format!("{} ({} bytes)", info.path.display(), info.bytes))?;
+    line("shared", shared(info))?;
     line("kept", if info.keep { "yes, until it is removed".to_owned() } else { String::new() })?;
     line("seats", format!("{} of {} taken", describe::readers(status), info.readers))?;
     for attached in &status.attached {
@@ -61,12 +72,15 @@ fn text(status: &Status) -> Result<String, std::fmt::Error> {
     Ok(text)
 }
 
-fn producer(state: ProducerState) -> String {
-    match state {
+fn producer(status: &Status) -> String {
+    let seen = describe::seconds(status.seen);
+    match status.producer {
         ProducerState::Never => "none yet".to_owned(),
         ProducerState::Live { pid } => format!("live, process {pid}"),
-        ProducerState::Left => "left; another may carry on".to_owned(),
-        ProducerState::Dead { pid } => format!("dead, was process {pid}; another may carry on"),
+        ProducerState::Left => format!("left {seen} ago; another may carry on"),
+        ProducerState::Dead { pid } => {
+            format!("dead, was process {pid}, last seen {seen} ago; another may carry on")
+        }
         ProducerState::Ended { position } => format!("ended the stream at {position}"),
     }
 }

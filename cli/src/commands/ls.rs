@@ -1,51 +1,56 @@
 //! `annulus ls`: what streams there are.
 
-use crate::describe;
 use crate::failure::Failure;
-use annulus::{Listed, Status};
+use crate::names::Place;
+use crate::{describe, users};
+use annulus::{Listed, Scope, Status};
 use std::io::{self, Write};
 
 /// List the streams, also the dead and the broken ones
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
+    #[command(flatten)]
+    place: Place,
     /// As JSON, with everything that `info` tells
     #[arg(long)]
     json: bool,
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
-    let streams = annulus::list()?;
+    let streams = annulus::list(args.place.scope())?;
     let text = if args.json {
         let all: Vec<_> = streams.iter().map(describe::listed).collect();
         serde_json::to_string_pretty(&all)? + "\n"
     } else {
-        table(&streams)
+        // One's own streams have one owner.
+        table(&streams, if args.place.scope() == Scope::System { 9 } else { 8 })
     };
     Ok(io::stdout().lock().write_all(text.as_bytes())?)
 }
 
-const HEADS: [&str; 8] = ["NAME", "STATE", "KIND", "SIGNAL", "RETAINS", "POSITION", "READERS", "PID"];
+const HEADS: [&str; 9] =
+    ["NAME", "STATE", "KIND", "SIGNAL", "RETAINS", "POSITION", "READERS", "PID", "OWNER"];
 
-/// Streams in aligned columns; a broken one has its error instead.
-fn table(streams: &[Listed]) -> String {
-    let rows: Vec<Result<[String; 8], String>> = streams.iter().map(row).collect();
+/// Streams in aligned columns, the first so many; a broken one has its error instead.
+fn table(streams: &[Listed], columns: usize) -> String {
+    let rows: Vec<Result<[String; 9], String>> = streams.iter().map(row).collect();
     let mut widths = HEADS.map(str::len);
     for cells in rows.iter().flatten() {
         for (width, cell) in widths.iter_mut().zip(cells) {
             *width = (*width).max(cell.chars().count());
         }
     }
-    let mut text = aligned(&HEADS, &widths);
+    let mut text = aligned(&HEADS, &widths[..columns]);
     for row in &rows {
         text += &match row {
-            Ok(cells) => aligned(cells, &widths),
+            Ok(cells) => aligned(cells, &widths[..columns]),
             Err(line) => format!("{line}\n"),
         };
     }
     text
 }
 
-fn row(stream: &Listed) -> Result<[String; 8], String> {
+fn row(stream: &Listed) -> Result<[String; 9], String> {
     let status = stream.status.as_ref().map_err(|error| {
         let name =
             if stream.name.is_empty() { stream.path.display().to_string() } else { stream.name.clone() };
@@ -54,7 +59,7 @@ fn row(stream: &Listed) -> Result<[String; 8], String> {
     Ok(cells(status))
 }
 
-fn cells(status: &Status) -> [String; 8] {
+fn cells(status: &Status) -> [String; 9] {
     let info = &status.info;
     [
         info.full_name(),
@@ -65,10 +70,11 @@ fn cells(status: &Status) -> [String; 8] {
         status.position.to_string(),
         format!("{}/{}", describe::readers(status), info.readers),
         describe::producer_pid(status.producer).map_or_else(|| "-".to_owned(), |pid| pid.to_string()),
+        users::user(info.owner),
     ]
 }
 
-fn aligned(cells: &[impl AsRef<str>; 8], widths: &[usize; 8]) -> String {
+fn aligned(cells: &[impl AsRef<str>], widths: &[usize]) -> String {
     let mut line = String::new();
     for (cell, &width) in cells.iter().zip(widths) {
         line += &format!("{:width$}  ", cell.as_ref());

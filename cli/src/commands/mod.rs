@@ -1,8 +1,11 @@
 //! One file per command: its options, and what it does.
 
 pub(crate) mod cat;
+pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod generate;
 pub(crate) mod info;
 pub(crate) mod ls;
+pub(crate) mod man;
+pub(crate) mod prune;
 pub(crate) mod rm;

@@ -1,0 +1,30 @@
+//! `annulus prune`: removes what crashes left behind.
+
+use crate::failure::Failure;
+use crate::names::Place;
+use crate::values;
+use std::io::{self, Write as _};
+use std::time::Duration;
+
+/// Remove the streams that nobody holds: what crashes left behind, unless it was made with --keep
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Only if no producer was seen for so long: 10m, 2h
+    #[arg(long, value_name = "TIME", value_parser = values::duration)]
+    older_than: Option<Duration>,
+    #[command(flatten)]
+    place: Place,
+    /// As JSON: a list of the names
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    let removed = annulus::prune(args.place.scope(), args.older_than.unwrap_or_default())?;
+    let text = if args.json {
+        serde_json::to_string_pretty(&removed)? + "\n"
+    } else {
+        removed.iter().map(|name| format!("{name}\n")).collect()
+    };
+    Ok(io::stdout().lock().write_all(text.as_bytes())?)
+}

@@ -1,0 +1,43 @@
+//! With whom a stream that is created is shared.
+
+use crate::failure::Failure;
+use crate::users;
+use annulus::{Builder, Scope};
+
+/// Options of those commands that create streams.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Sharing {
+    /// Share the stream with other users, instead of keeping it among one's own
+    #[arg(long)]
+    system: bool,
+    /// Who may read it: a group, by its name or number [default: one's own]
+    #[arg(long, requires = "system")]
+    group: Option<String>,
+    /// What others may do, as for chmod: 640, the group reads; 644, all read; 660, the group pushes and takes, too
+    /// [default: 640]
+    #[arg(long, requires = "system", value_parser = mode)]
+    mode: Option<u32>,
+}
+
+impl Sharing {
+    /// The stream of that name, shared as the user wants.
+    pub(crate) fn create(&self, name: &str) -> Result<Builder, Failure> {
+        let mut builder = annulus::create(name);
+        if self.system {
+            builder = builder.scope(Scope::System);
+        }
+        if let Some(group) = &self.group {
+            let gid = users::group_id(group);
+            builder = builder
+                .group(gid.ok_or_else(|| Failure::Usage(format!("--group: there is no group '{group}'")))?);
+        }
+        if let Some(mode) = self.mode {
+            builder = builder.mode(mode);
+        }
+        Ok(builder)
+    }
+}
+
+fn mode(text: &str) -> Result<u32, String> {
+    u32::from_str_radix(text, 8).map_err(|_| "give an octal mode like 640".to_owned())
+}

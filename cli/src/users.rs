@@ -1,0 +1,18 @@
+//! Names of users and groups, where the system knows them; else their numbers.
+
+/// The user's name.
+pub(crate) fn user(uid: u32) -> String {
+    uzers::get_user_by_uid(uid)
+        .map_or_else(|| uid.to_string(), |user| user.name().to_string_lossy().into_owned())
+}
+
+/// The group's name.
+pub(crate) fn group(gid: u32) -> String {
+    uzers::get_group_by_gid(gid)
+        .map_or_else(|| gid.to_string(), |group| group.name().to_string_lossy().into_owned())
+}
+
+/// The number of a group that is given by its name or number.
+pub(crate) fn group_id(group: &str) -> Option<u32> {
+    group.parse().ok().or_else(|| uzers::get_group_by_name(group).map(|group| group.gid()))
+}
