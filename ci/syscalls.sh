@@ -78,3 +78,16 @@ P
 say "cat --wait block --chunk 20ms: 45 to 55 wake-ups a second"
 wakes 1000 || fail "not 45 to 55 at 1 kHz"
 wakes 30000 || fail "not 45 to 55 at 30 kHz"
+
+# A sleeper whose membarrier is refused (an old seccomp profile) sleeps one short slice after arming, then long
+# ones. With a short one each time this would be thousands of waits.
+say "cat --wait block beside a silent producer, membarrier refused"
+"$annulus" gen --name silent --rate 1 --chunk 100 2>/dev/null &
+wait_for 5 "$annulus" info silent
+timeout 4 strace -f -o "$SCRATCH/refused" -e trace=futex,membarrier -e inject=membarrier:error=EPERM \
+    "$annulus" cat silent --wait block --format raw >/dev/null 2>&1 || true
+refused=$(grep -c 'membarrier.*INJECTED' "$SCRATCH/refused" || true)
+waits=$(grep -c FUTEX_WAIT "$SCRATCH/refused" || true)
+printf '   %d futex waits in about 4 s, membarrier refused %d times\n' "$waits" "$refused"
+[ "$refused" -gt 0 ] || fail "membarrier was never refused: this shows nothing"
+[ "$waits" -gt 10 ] && [ "$waits" -lt 200 ] || fail "not some forty waits"

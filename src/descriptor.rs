@@ -7,11 +7,13 @@ use crate::channel::Channel;
 use crate::format::SampleFormat;
 use crate::index::{self, Geometry};
 use crate::layout::{self, channel, descriptor as at};
+use core::cell::Cell;
 use core::fmt;
 use crc::{CRC_32_ISCSI, Crc};
 
 /// Who may move what. See the table in the crate's documentation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Kind {
     /// One producer, one consumer; a full ring says so.
     Spsc,
@@ -207,7 +209,7 @@ impl Descriptor {
 
     /// How long the descriptor that begins with `probe` is.
     pub(crate) fn probe(probe: &[u8]) -> Result<usize, Unfit> {
-        let from = Reader { bytes: probe };
+        let from = Reader::new(probe);
         if probe.len() < Self::PROBE || from.u64(at::MAGIC) != layout::MAGIC {
             return Err(Unfit::NotOurs);
         }
@@ -226,7 +228,7 @@ impl Descriptor {
         if bytes.len() != Self::probe(bytes)? {
             return Err(Unfit::Damaged("its descriptor is cut off"));
         }
-        let from = Reader { bytes };
+        let from = Reader::new(bytes);
         if from.u32(at::CRC) != checksum(bytes) {
             return Err(Unfit::Damaged("the checksum of its descriptor is wrong"));
         }
@@ -254,6 +256,9 @@ impl Descriptor {
             (0..channels as usize).map(|i| from.channel(at::FIXED + i * channel::BYTES)).collect();
         let text = |field| from.text(field).ok_or(Unfit::Damaged("a text lies outside its descriptor"));
         let flags = from.u32(at::FLAGS);
+        if flags & !at::FLAGS_KNOWN != 0 {
+            return Err(Unfit::Damaged("it has flags that mean nothing"));
+        }
         let start = from.u64(at::START_TIME) as i64;
         let found = Self {
             kind,
@@ -289,6 +294,14 @@ impl Descriptor {
 
     /// Holds the words against each other.
     fn check(&self, from: &Reader<'_>, object_bytes: u64) -> Result<(), Unfit> {
+        let ends = match self.kind {
+            Kind::Mpmc => return Err(Unfit::Damaged("it is a work queue (mpmc), which this build does not know")),
+            Kind::Spsc => (self.lanes, self.consumers) == (1, 1) && (!self.unobserved || self.observers == 0),
+            Kind::Broadcast => (self.lanes, self.consumers) == (1, 0) && !self.unobserved,
+        };
+        if !ends || self.lossless != 0 {
+            return Err(Unfit::Damaged("its seats do not fit its kind"));
+        }
         let bounds = (1..=LANES_MAX).contains(&self.lanes)
             && self.consumers <= SEATS_MAX
             && self.lossless <= SEATS_MAX
@@ -419,6 +432,14 @@ impl Writer {
 
 struct Reader<'a> {
     bytes: &'a [u8],
+    /// Bytes of text that there can still be: texts that overlap could fill any memory.
+    text_left: Cell<usize>,
+}
+
+impl<'a> Reader<'a> {
+    fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, text_left: Cell::new(bytes.len()) }
+    }
 }
 
 impl Reader<'_> {
@@ -437,8 +458,9 @@ impl Reader<'_> {
     }
 
     fn text(&self, field: usize) -> Option<String> {
-        let start = self.u32(field) as usize;
-        let end = start.checked_add(self.u32(field + 4) as usize)?;
+        let (start, length) = (self.u32(field) as usize, self.u32(field + 4) as usize);
+        let end = start.checked_add(length)?;
+        self.text_left.set(self.text_left.get().checked_sub(length)?);
         core::str::from_utf8(self.bytes.get(start..end)?).ok().map(String::from)
     }
 
@@ -487,7 +509,7 @@ mod tests {
                 mirrored: true,
                 keep: false,
                 unobserved: false,
-                consumers: 1,
+                consumers: 0,
                 lossless: 0,
                 observers: 4,
                 format_version: 2,
@@ -571,6 +593,42 @@ mod tests {
         let crc = checksum(&bytes).to_le_bytes();
         bytes[at::CRC..at::CRC + 4].copy_from_slice(&crc);
         bytes
+    }
+
+    /// Each word for itself is possible; together they would let two consumers hold the same frames, or a
+    /// newer build's recorder be overwritten by a producer that does not know of it.
+    #[test]
+    fn ends_that_do_not_fit_their_kind() {
+        let spsc = Descriptor { kind: Kind::Spsc, consumers: 1, ..ecg() };
+        for (what, lie) in [
+            ("its seats", Descriptor { consumers: 2, ..spsc.clone() }),
+            ("its seats", Descriptor { consumers: 0, ..spsc.clone() }),
+            ("its seats", Descriptor { lanes: 2, ..spsc.clone() }),
+            ("its seats", Descriptor { unobserved: true, ..spsc.clone() }),
+            ("its seats", Descriptor { lossless: 1, ..ecg() }),
+            ("its seats", Descriptor { consumers: 1, ..ecg() }),
+            ("its seats", Descriptor { unobserved: true, observers: 0, ..ecg() }),
+            ("work queue", Descriptor { kind: Kind::Mpmc, ..ecg() }),
+        ] {
+            let found = Descriptor::decode(&lie.encode().unwrap(), lie.regions().unwrap().total);
+            let Err(Unfit::Damaged(why)) = found else { panic!("{lie:?} was taken") };
+            assert!(why.contains(what), "{why}");
+        }
+        let flags = resealed(ecg().encode().unwrap(), &[(at::FLAGS, vec![0x41, 0, 0, 0])]);
+        let found = Descriptor::decode(&flags, ecg().regions().unwrap().total);
+        assert_eq!(found, Err(Unfit::Damaged("it has flags that mean nothing")));
+    }
+
+    /// Texts that lie over each other are small in the file and large in memory.
+    #[test]
+    fn texts_do_not_multiply() {
+        let long = Descriptor { metadata: "x".repeat(1 << 16), channels: vec![Channel::new("a"); 2], ..ecg() };
+        let bytes = long.encode().unwrap();
+        let total = long.regions().unwrap().total;
+        assert!(Descriptor::decode(&bytes, total).is_ok());
+        let metadata = bytes[at::METADATA..at::METADATA + 8].to_vec();
+        let lie = resealed(bytes, &[(at::FIXED + channel::LABEL, metadata)]);
+        assert!(matches!(Descriptor::decode(&lie, total), Err(Unfit::Damaged(why)) if why.contains("text")));
     }
 
     proptest! {

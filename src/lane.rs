@@ -100,17 +100,26 @@ impl Writer {
         if !self.gated {
             return Ok(0);
         }
-        self.seen_head = self.lane.head().load(order(Site::HeadAcquire, Acquire)); // A
-        self.lane.geometry().backlog(self.at.position, self.seen_head)
+        let head = self.lane.head().load(order(Site::HeadAcquire, Acquire)); // A
+        let backlog = self.lane.geometry().backlog(self.at.position, head)?;
+        self.seen_head = head;
+        Ok(backlog)
+    }
+
+    /// Whether the lane is still this writer's.
+    #[inline]
+    fn check_epoch(&self) -> Result<(), WriteError> {
+        let epoch = self.lane.producer().epoch.load(Relaxed);
+        if epoch == self.epoch {
+            return Ok(());
+        }
+        Err(if epoch == NONE { WriteError::Removed } else { WriteError::Superseded })
     }
 
     /// Whether `frames` may be written now without overwriting what nobody has consumed.
     #[inline]
     pub(crate) fn check_space(&mut self, frames: u64) -> Result<(), WriteError> {
-        let epoch = self.lane.producer().epoch.load(Relaxed);
-        if epoch != self.epoch {
-            return Err(if epoch == NONE { WriteError::Removed } else { WriteError::Superseded });
-        }
+        self.check_epoch()?;
         if !self.gated || !holds(Site::SpaceCheck) {
             return Ok(());
         }
@@ -186,9 +195,11 @@ impl Writer {
         self.lane.producer().tail.store(self.at.position, order(Site::TailRelease, Release)); // W
     }
 
-    /// Marks the end of the stream here. Readers drain to it.
-    pub(crate) fn finish(&mut self) {
+    /// Marks the end of the stream here, unless it has become another's. Readers drain to it.
+    pub(crate) fn finish(&mut self) -> Result<(), WriteError> {
+        self.check_epoch()?;
         self.lane.producer().end.store(self.at.position, order(Site::EndRelease, Release)); // after the last tail: E
+        Ok(())
     }
 }
 

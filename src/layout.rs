@@ -77,6 +77,8 @@ pub(crate) mod descriptor {
     pub(crate) const FLAG_UNOBSERVED: u32 = 4;
     /// At the limit of a lossless seat the producer gets `Full` instead of overwriting.
     pub(crate) const FLAG_LOSSLESS_FULL: u32 = 8;
+    /// What this build knows to mean something.
+    pub(crate) const FLAGS_KNOWN: u32 = FLAG_MIRRORED | FLAG_KEEP | FLAG_UNOBSERVED;
 }
 
 /// One record of the channel table.

@@ -10,7 +10,7 @@
 //!
 //! | to | call | get |
 //! |---|---|---|
-//! | push | [`create`]`(name)...`[`producer`](Builder::producer) | [`Producer`]: `push`, `push_wait`, `reserve`, `finish` |
+//! | push | [`create`]`(name)...`[`producer`](Builder::producer) | [`Producer`]: `push`, `push_wait`, `reserve`, `drain`, `finish` |
 //! | read | [`open`]`(name)...`[`observer`](Open::observer) | [`Observer`]: `read`, `try_read`, `seek` |
 //! | take | [`open`]`(name)...`[`consumer`](Open::consumer) | [`Consumer`]: `read`, `chunk`, of a [`Kind::Spsc`] ring |
 //! | look | [`open`]`(name).`[`status`](Open::status), [`list`] | [`Status`]: what it is, who is attached, who died |

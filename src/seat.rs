@@ -58,21 +58,41 @@ pub(crate) fn role(of: &Descriptor, seat: u32) -> Role {
     all.into_iter().find(|role| range(of, *role).contains(&seat)).unwrap_or(Role::Observer)
 }
 
+/// A seat that a handle holds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seat {
+    pub(crate) index: u32,
+    /// The one who died in it before us, until we [settle](settle): if no handle comes of it, that one is still the
+    /// last who sat there, and what it left behind stays.
+    died: Option<u64>,
+    settled: bool,
+    generation: u64,
+}
+
 /// Takes a free seat for `role`, and says who we are. `None`: all are held.
-pub(crate) fn take(lock: &LockFile, segment: &Segment, role: Role) -> io::Result<Option<u32>> {
-    for seat in range(segment.descriptor(), role) {
-        if lock.try_lock(layout::SEAT_BYTES + u64::from(seat), Mode::Exclusive)? {
-            enter(segment, seat, role);
-            return Ok(Some(seat));
+pub(crate) fn take(lock: &LockFile, segment: &Segment, role: Role) -> io::Result<Option<Seat>> {
+    for index in range(segment.descriptor(), role) {
+        if lock.try_lock(layout::SEAT_BYTES + u64::from(index), Mode::Exclusive)? {
+            let entry = segment.seat(index);
+            let died = (entry.state.load(Acquire) == IN_USE).then(|| entry.pid.load(Relaxed));
+            let generation = describe(segment, index, role);
+            return Ok(Some(Seat { index, died, settled: false, generation }));
         }
     }
     Ok(None)
 }
 
-fn enter(segment: &Segment, seat: u32, role: Role) {
+/// Says that the seat is in use: from now on its holder dies in it, or leaves it.
+pub(crate) fn settle(segment: &Segment, seat: &mut Seat) {
+    segment.seat(seat.index).state.store(IN_USE, Release);
+    seat.settled = true;
+}
+
+/// Never makes a seat free that its last holder died in, not even for a moment: we might die in that.
+fn describe(segment: &Segment, seat: u32, role: Role) -> u64 {
     let entry = segment.seat(seat);
-    entry.state.store(FREE, Relaxed);
-    entry.generation.store(entry.generation.load(Relaxed).wrapping_add(1), Relaxed);
+    let generation = entry.generation.load(Relaxed).wrapping_add(1);
+    entry.generation.store(generation, Relaxed);
     entry.role.store(role as u32, Relaxed);
     entry.pid.store(std::process::id().into(), Relaxed);
     entry.since_monotonic_ns.store(monotonic_ns(), Relaxed);
@@ -87,12 +107,22 @@ fn enter(segment: &Segment, seat: u32, role: Role) {
         eight.copy_from_slice(bytes);
         word.store(u64::from_le_bytes(eight), Relaxed);
     }
-    entry.state.store(IN_USE, Release);
+    generation
+}
+
+/// Whether nobody has taken the seat since: that can be if the lock's descriptor was closed under us.
+pub(crate) fn is_ours(segment: &Segment, seat: &Seat) -> bool {
+    segment.seat(seat.index).generation.load(Relaxed) == seat.generation
 }
 
 /// Says that the holder leaves of its own will. The lock byte is its to free, afterwards.
-pub(crate) fn leave(segment: &Segment, seat: u32) {
-    segment.seat(seat).state.store(FREE, Release);
+pub(crate) fn leave(segment: &Segment, seat: &Seat) {
+    let entry = segment.seat(seat.index);
+    match seat.died {
+        _ if seat.settled => entry.state.store(FREE, Release),
+        Some(pid) => entry.pid.store(pid, Relaxed),
+        None => {}
+    }
 }
 
 /// Whether anybody but the caller holds a seat among `seats`.
@@ -100,9 +130,10 @@ pub(crate) fn any_held(lock: &LockFile, seats: Range<u32>) -> io::Result<bool> {
     lock.is_held(layout::SEAT_BYTES + u64::from(seats.start), u64::from(seats.end - seats.start))
 }
 
-/// Whether the holder of `seat` died in it.
+/// Whether the last holder of `seat` died in it. Inside the gate: nobody comes, and one who leaves says so first.
 pub(crate) fn died(lock: &LockFile, segment: &Segment, seat: u32) -> io::Result<bool> {
-    Ok(segment.seat(seat).state.load(Acquire) == IN_USE && !any_held(lock, seat..seat + 1)?)
+    let in_use = || segment.seat(seat).state.load(Acquire) == IN_USE;
+    Ok(in_use() && !any_held(lock, seat..seat + 1)? && in_use())
 }
 
 /// What the entry of `seat` says of its holder.
@@ -121,8 +152,8 @@ pub(crate) fn program_of(segment: &Segment, seat: u32) -> String {
 /// Whether the producer of lane 0 is dead.
 ///
 /// The four looks interleave with a producer that leaves, and with a successor that comes. Unlocked and in use
-/// at once is a death; the second pair, with the same epoch, proves that it was at once: a successor would
-/// have raised the epoch before its entry was in use, and one that left would have freed its entry first.
+/// at once is a death; the second pair, with the same epoch, proves that it was at once: a successor raises the epoch
+/// before its entry is in use, and one that leaves frees its entry first.
 pub(crate) fn death(lock: &LockFile, segment: &std::sync::Arc<Segment>) -> Option<Death> {
     let lane = segment.lane(0);
     let look = || {

@@ -114,14 +114,14 @@ impl Segment {
     }
 
     /// Makes what a producer of `lane` stores to present, so that its pushes take no page fault.
-    pub(crate) fn populate(&self, lane: u32) {
+    pub(crate) fn populate(&self, lane: u32) -> io::Result<()> {
         let stride = self.descriptor.lane_stride as usize;
         let copies = if self.descriptor.mirrored { 2 } else { 1 };
         let (producers, data) = (self.regions.producers as usize, self.regions.data as usize);
         let data_at = data + lane as usize * copies * stride;
         for (at, bytes) in [(producers, data - producers), (data_at, stride * copies)] {
             let populated = match &self.backing {
-                Backing::Mapped(space) => space.populate(at, bytes),
+                Backing::Mapped(space) => space.populate(at, bytes)?,
                 #[cfg(test)]
                 Backing::Heap(_) => true,
             };
@@ -132,6 +132,7 @@ impl Segment {
                 }
             }
         }
+        Ok(())
     }
 
     pub(crate) fn descriptor(&self) -> &Descriptor {

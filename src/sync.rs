@@ -68,6 +68,10 @@ pub(crate) enum Site {
     SpaceNotify,
     /// A producer that starts to wait for space wakes sleeping readers, and they take less than they asked for.
     SpaceClause,
+    /// A producer that finds no space says that it wants some, also if it does not wait.
+    FullArms,
+    /// It does so before it looks whether readers sleep.
+    FullFence,
     /// A producer whose wait for space is over takes its arm back.
     SpaceDisarm,
     /// `finish` wakes sleepers whatever their target.

@@ -2,7 +2,7 @@
 
 mod support;
 
-use annulus::{Channel, Error, Kind};
+use annulus::{Channel, Error, Kind, PushError};
 use std::ffi::CString;
 use std::fs::{self, OpenOptions, Permissions};
 use std::os::unix::ffi::OsStrExt;
@@ -265,6 +265,158 @@ fn scribbled_control_words() {
         }
         let _ = fs::remove_file(place.path().join("s@v1.l1"));
     }
+}
+
+/// As above, under the hands of those who use it, on a ring that waits for its consumer.
+#[test]
+fn words_scribbled_under_live_handles() {
+    let place = Place::new();
+    let mut seed = 0x9E37_79B9_7F4A_7C15u64;
+    let mut random = move || {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        seed
+    };
+    let brief = annulus::Wait::new().timeout(Duration::from_micros(50));
+    for round in 0..400 {
+        let ring = || place.create("q").channels(channels(1)).kind(Kind::Spsc).capacity(2048);
+        let mut producer = ring().producer::<i16>().unwrap();
+        let mut consumer = ring().consumer::<i16>().unwrap();
+        let mut viewer = place.open("q").observer::<i16>().unwrap();
+        let path = place.path().join("q@v1.l1");
+        let whole = fs::read(&path).unwrap();
+        let regions = |field: usize| u64::from_le_bytes(whole[field..field + 8].try_into().unwrap());
+        let (producers, readers) = (regions(0x58), regions(0x60));
+        let file = OpenOptions::new().write(true).open(&path).unwrap();
+        let mut out = [0; 2048];
+        for step in 0..12 {
+            // The words of the lane: tail, intent, epoch, ...; head, armed, armed_space.
+            let at = match random() % 3 {
+                0 => producers + 0x1000 + random() % 6 * 8,
+                1 => readers + 0x200 + random() % 4 * 0x80,
+                _ => readers + 0x200,
+            };
+            let value = match random() % 5 {
+                0 => u64::MAX,
+                1 => random() % 4096,
+                2 => 1 << (random() % 64),
+                3 => 0,
+                _ => random(),
+            };
+            file.write_all_at(&value.to_le_bytes(), at).unwrap();
+            let _ = producer.push(&out[..(random() % 2049) as usize]);
+            let _ = producer.reserve((random() % 512) as usize).map(annulus::Reservation::commit);
+            let _ = producer.push_wait(&out[..100], Some(Duration::from_micros(50)));
+            let _ = producer.pending();
+            let _ = consumer.read(&mut out, brief);
+            let _ = consumer.try_chunk(100).map(|chunk| chunk.commit(round % 100));
+            let _ = (consumer.available(), viewer.available(), viewer.producer());
+            let _ = viewer.read(&mut out, brief);
+            if step % 4 == 3 {
+                viewer.seek(annulus::Start::Oldest);
+            }
+        }
+        producer.finish();
+        drop((consumer, viewer));
+        let _ = fs::remove_file(path);
+    }
+}
+
+/// What cannot be is not remembered.
+#[test]
+fn a_head_that_jumps_is_no_space() {
+    let place = Place::new();
+    let mut producer =
+        place.create("q").channels(channels(1)).kind(Kind::Spsc).capacity(2048).producer::<i16>().unwrap();
+    let path = producer.info().path.clone();
+    let whole = fs::read(&path).unwrap();
+    let readers = u64::from_le_bytes(whole[0x60..0x68].try_into().unwrap());
+    let file = OpenOptions::new().write(true).open(&path).unwrap();
+    let set_head = |head: u64| file.write_all_at(&head.to_le_bytes(), readers + 0x200).unwrap();
+    let block = [1; 2048];
+    producer.push(&block).unwrap();
+    set_head(u64::MAX);
+    for _ in 0..3 {
+        assert_eq!(producer.push(&block), Err(PushError::Corrupt));
+    }
+    set_head(0);
+    assert_eq!(producer.push(&block), Err(PushError::Full), "nothing was taken");
+    set_head(1024);
+    producer.push(&block[..512]).unwrap();
+    set_head(0);
+    assert_eq!(producer.push(&block[..1024]), Err(PushError::Corrupt));
+}
+
+/// A sparse copy has the right size and no room: touching it where the file system is full would be a SIGBUS.
+#[test]
+fn holes() {
+    let place = Place::new();
+    let whole = specimen(&place);
+    let path = place.path().join("s@v1.l1");
+    let file = OpenOptions::new().create_new(true).write(true).open(&path).unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+    file.set_len(whole.len() as u64).unwrap();
+    for (number, page) in
+        whole.chunks(4096).enumerate().filter(|(_, page)| page.iter().any(|byte| *byte != 0))
+    {
+        file.write_all_at(page, number as u64 * 4096).unwrap();
+    }
+    for error in [
+        place.open("s").observer::<i16>().unwrap_err(),
+        place.open("s").producer::<i16>().unwrap_err(),
+        place.open("s").status().unwrap_err(),
+    ] {
+        says(error, &["holes", "remove it"]);
+    }
+    plant(&place, "s@v1.l1", &whole);
+    place.open("s").status().unwrap();
+}
+
+/// The pages are there from the start: for a full /dev/shm is an error when the stream is made, or never, and a push
+/// takes no page fault.
+#[test]
+fn all_pages_are_there_from_the_start() {
+    use std::os::unix::fs::MetadataExt;
+    let place = Place::new();
+    let allocated = |path: &Path| {
+        let found = fs::metadata(path).unwrap();
+        assert!(found.blocks() * 512 >= found.len(), "{} of {} bytes", found.blocks() * 512, found.len());
+    };
+    let consumer = place.create("q").kind(Kind::Spsc).capacity(1 << 20).consumer::<u64>().unwrap();
+    allocated(&consumer.info().path); // it stores to none of them itself
+    let mut producer = place.create("s").channels(channels(1)).capacity(16 << 20).producer::<i16>().unwrap();
+    allocated(&producer.info().path);
+    let block = vec![0; 1 << 16];
+    let faults = || -> u64 {
+        let stat = fs::read_to_string("/proc/thread-self/stat").unwrap();
+        let (_, fields) = stat.rsplit_once(") ").unwrap();
+        fields.split(' ').nth(7).unwrap().parse().unwrap()
+    };
+    let before = faults();
+    for _ in 0..16 << 20 >> 16 {
+        producer.push(&block).unwrap();
+    }
+    // 32 MiB are 8,192 pages; a few faults are the test's own.
+    assert!(faults() - before < 100, "{} page faults", faults() - before);
+}
+
+/// The directory that was checked is the one that is used, whatever has its path by now.
+#[test]
+fn a_directory_that_was_moved_away() {
+    let place = Place::new();
+    let (moved, decoy) = (place.path().join("moved"), place.path().join("streams"));
+    let make = || {
+        fs::create_dir(&decoy).unwrap();
+        fs::set_permissions(&decoy, Permissions::from_mode(0o700)).unwrap();
+    };
+    make();
+    let producer = annulus::create("s").directory(&decoy).channels(channels(1)).producer::<i16>().unwrap();
+    fs::rename(&decoy, &moved).unwrap();
+    make();
+    fs::hard_link(moved.join("s@v1.l1"), decoy.join("s@v1.l1")).unwrap();
+    drop(producer);
+    assert!(decoy.join("s@v1.l1").exists() && !moved.join("s@v1.l1").exists());
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod support;
 use annulus::{Error, Kind, ProducerState, PushError, ReadError, Start, Strategy, Wait};
 use libtest_mimic::{Arguments, Trial};
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
@@ -36,7 +37,11 @@ fn main() -> ExitCode {
         test("a_stopped_producer_keeps_its_seat", a_stopped_producer_keeps_its_seat),
         test("of_many_creators_one_wins", of_many_creators_one_wins),
         test("everything_arrives_between_processes", everything_arrives_between_processes),
+        test("a_refused_open_leaves_what_a_crash_left", a_refused_open_leaves_what_a_crash_left),
+        test("a_superseded_producer_ends_nothing", a_superseded_producer_ends_nothing),
         test("a_forked_child_has_no_handles", a_forked_child_has_no_handles),
+        test("a_forked_child_takes_nothing_that_was_lent", a_forked_child_takes_nothing_that_was_lent),
+        test("a_child_forked_while_one_attaches_has_no_seat", a_child_forked_while_one_attaches_has_no_seat),
         test(
             "a_child_that_lives_on_does_not_keep_its_parents_seat",
             a_child_that_lives_on_does_not_keep_its_parents_seat,
@@ -160,6 +165,8 @@ fn play(role: &str, place: PathBuf) {
             }
         }
         "forker" => forker(&place),
+        "lender" => lender(&place),
+        "attaching forker" => attaching_forker(&place),
         "parent" => parent(&place),
         other => panic!("no role {other}"),
     }
@@ -266,6 +273,88 @@ fn a_killed_consumer_is_succeeded_within_its_bound() {
     }
     drop(producer);
     assert_eq!(place.objects(), ["q@v1.l1"], "unread frames of a killed consumer stay");
+}
+
+fn a_refused_open_leaves_what_a_crash_left() {
+    let place = Place::new();
+    let mut producer = Actor::start(&place, "producer");
+    producer.line();
+    let pid = producer.pid();
+    let mut viewer = place.open("s").start(Start::Oldest).observer::<u64>().unwrap();
+    viewer.read(&mut [0; 10], Wait::new().frames(10).timeout(LONG)).unwrap();
+    drop(viewer);
+    producer.kill();
+    let state = |name: &str| place.open(name).status().unwrap();
+    let before = state("s");
+    for _ in 0..2 {
+        assert!(matches!(place.open("s").producer::<u16>(), Err(Error::BadParameter { .. })));
+        assert_eq!(state("s").producer, ProducerState::Dead { pid });
+    }
+    assert_eq!(state("s").position, before.position);
+    place.open("s").remove().unwrap();
+
+    // A consumer that died, beside frames that nobody took.
+    let mut producer = queue(place.path()).producer::<u64>().unwrap();
+    let mut consumer = Actor::start(&place, "consumer");
+    consumer.line();
+    consumer.kill();
+    producer.push(&[7; 50]).unwrap();
+    drop(producer);
+    assert!(matches!(place.open("q").consumer::<u16>(), Err(Error::BadParameter { .. })));
+    assert!(matches!(place.open("q").producer::<u16>(), Err(Error::BadParameter { .. })));
+    assert_eq!(place.open("q").consumer::<u64>().unwrap().available(), 50);
+
+    // Positions that contradict each other: said, and left for whoever wants to look.
+    let mut producer = Actor::start(&place, "producer");
+    producer.line();
+    let mut viewer = place.open("s").observer::<u64>().unwrap();
+    viewer.read(&mut [0], Wait::new().timeout(LONG)).unwrap();
+    drop(viewer);
+    producer.kill();
+    let path = place.path().join("s@v1.l1");
+    let whole = std::fs::read(&path).unwrap();
+    let producers = u64::from_le_bytes(whole[0x58..0x60].try_into().unwrap());
+    let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, &0u64.to_le_bytes(), producers + 0x1008).unwrap(); // intent
+    for _ in 0..2 {
+        assert!(matches!(stream(place.path()).producer::<u64>(), Err(Error::Corrupt { .. })));
+    }
+    assert!(path.exists());
+}
+
+/// A program that closes all descriptors, as daemons do, loses its seat, and does not know until it pushes.
+fn a_superseded_producer_ends_nothing() {
+    let place = Place::new();
+    let mut first = stream(place.path()).producer::<u64>().unwrap();
+    first.push(&[0; 5]).unwrap();
+    let found = std::fs::metadata(place.path().join("s@v1.l1")).unwrap();
+    let object = (found.dev(), found.ino());
+    let mut closed = Vec::new();
+    for entry in std::fs::read_dir("/proc/self/fd").unwrap() {
+        let entry = entry.unwrap().path();
+        // Not by its link: that has the name from before there was a name.
+        if std::fs::metadata(&entry).is_ok_and(|found| (found.dev(), found.ino()) == object) {
+            let descriptor: i32 = entry.file_name().unwrap().to_str().unwrap().parse().unwrap();
+            // SAFETY: what a careless program does; the library is to survive it.
+            #[allow(unsafe_code)]
+            unsafe {
+                libc::close(descriptor)
+            };
+            closed.push(descriptor);
+        }
+    }
+    assert_eq!(closed.len(), 1, "a handle has one open of the object");
+    let mut second = stream(place.path()).producer::<u64>().unwrap();
+    let mut viewer = place.open("s").start(Start::Oldest).observer::<u64>().unwrap();
+    second.push(&[1; 5]).unwrap();
+    assert_eq!(first.push(&[2]), Err(PushError::Superseded));
+    first.finish();
+    assert_eq!(viewer.read(&mut [0; 100], Wait::new()).unwrap().frames, 10);
+    second.push(&[1; 5]).unwrap();
+    assert_eq!(viewer.read(&mut [0; 100], Wait::new()).unwrap().frames, 5, "it has not ended");
+    assert_eq!(viewer.producer(), ProducerState::Live { pid: std::process::id() });
+    let refused = stream(place.path()).producer::<u64>().unwrap_err();
+    assert!(matches!(refused, Error::WriterBusy { .. }), "{refused}");
 }
 
 fn a_stopped_producer_keeps_its_seat() {
@@ -376,6 +465,108 @@ fn forker(place: &std::path::Path) {
     let frames = viewer.read(&mut out, Wait::new().timeout(LONG)).unwrap().frames;
     let there = if place.join("s@v1.l1").exists() { "there" } else { "gone" };
     say(format!("parent: {frames} frames, object {there}"));
+}
+
+fn a_forked_child_takes_nothing_that_was_lent() {
+    let place = Place::new();
+    let mut forker = Actor::start(&place, "lender");
+    assert_eq!(forker.line(), "child: 0 frames, None, Err(Forked)");
+    assert_eq!(forker.line(), "parent: head 0, pushed 4096");
+    assert!(forker.child.wait().unwrap().success());
+}
+
+/// Forks with a chunk and a reservation in hand, in a process of one thread.
+fn lender(place: &std::path::Path) {
+    let ring = queue(place).without_observers();
+    let mut producer = ring.producer::<u64>().unwrap();
+    let mut consumer = annulus::open("q").directory(place).consumer::<u64>().unwrap();
+    producer.push(&[1; 2048]).unwrap();
+    let mut reserved = producer.reserve(2048).unwrap();
+    let lent = consumer.chunk(2048, Wait::new()).unwrap();
+    // SAFETY: this process has one thread.
+    #[allow(unsafe_code)]
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        let slices = reserved.slices_mut().map(|_| ());
+        let written = reserved.write(&[9]);
+        let taken = lent.commit_all().frames;
+        consumer.release();
+        say(format!("child: {taken} frames, {slices:?}, {written:?}"));
+        return;
+    }
+    let mut status = 0;
+    // SAFETY: the status lives through the call.
+    #[allow(unsafe_code)]
+    unsafe {
+        libc::waitpid(child, &raw mut status, 0)
+    };
+    assert_eq!(status, 0);
+    let head = annulus::open("q").directory(place).status().unwrap().head.unwrap();
+    assert!(lent.slices().0.iter().all(|item| *item == 1));
+    drop(lent);
+    reserved.slices_mut().unwrap().0.fill(2);
+    reserved.commit_all().unwrap();
+    say(format!("parent: head {head}, pushed {}", producer.position()));
+}
+
+/// One thread attaches, another forks: whatever the moment, no child has a copy of what carries the lock.
+fn a_child_forked_while_one_attaches_has_no_seat() {
+    let place = Place::new();
+    let mut forker = Actor::start(&place, "attaching forker");
+    assert_eq!(forker.line(), "3000 children, none with a lock");
+    assert!(forker.child.wait().unwrap().success());
+}
+
+fn attaching_forker(place: &std::path::Path) {
+    let _producer = stream(place).producer::<u64>().unwrap();
+    let (go, gone) = std::sync::mpsc::channel::<u32>();
+    let (attached, is_attached) = std::sync::mpsc::channel();
+    let path = place.to_path_buf();
+    std::thread::spawn(move || {
+        for spins in gone {
+            (0..spins).for_each(|_| std::hint::spin_loop());
+            attached.send(annulus::open("s").directory(&path).observer::<u64>().unwrap()).unwrap();
+        }
+    });
+    for round in 0..3000u32 {
+        go.send(0).unwrap();
+        (0..round % 400 * 20).for_each(|_| std::hint::spin_loop());
+        // SAFETY: the child makes no other call than this one.
+        #[allow(unsafe_code)]
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            loop {
+                // SAFETY: as above.
+                #[allow(unsafe_code)]
+                unsafe {
+                    libc::pause()
+                };
+            }
+        }
+        let viewer = is_attached.recv().unwrap();
+        let locks = || -> Vec<String> {
+            let infos = std::fs::read_dir(format!("/proc/{child}/fdinfo")).unwrap();
+            infos
+                .filter_map(|info| std::fs::read_to_string(info.ok()?.path()).ok())
+                .filter(|info| info.contains("lock:"))
+                .collect()
+        };
+        // The child closes them before it gets on.
+        let until = Instant::now() + Duration::from_secs(2);
+        while !locks().is_empty() && Instant::now() < until {
+            std::thread::yield_now();
+        }
+        let locks = locks();
+        // SAFETY: the child is ours, and waits for nothing else.
+        #[allow(unsafe_code)]
+        unsafe {
+            libc::kill(child, libc::SIGKILL);
+            libc::waitpid(child, std::ptr::null_mut(), 0);
+        }
+        drop(viewer);
+        assert!(locks.is_empty(), "after {round}: {locks:?}");
+    }
+    say("3000 children, none with a lock");
 }
 
 fn a_child_that_lives_on_does_not_keep_its_parents_seat() {

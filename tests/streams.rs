@@ -752,7 +752,7 @@ fn removal_by_force_stops_the_producer_and_tells_the_readers() {
 fn nobody_pushes_into_what_was_removed_by_force() {
     let place = Place::new();
     let mut refused = 0;
-    for _ in 0..300 {
+    for _ in 0..2000 {
         std::thread::scope(|scope| {
             let made =
                 scope.spawn(|| place.create("a").channels(channels(1)).capacity(512).producer::<i32>());
@@ -804,4 +804,89 @@ fn what_all_users_share_lies_apart_with_its_own_access() {
     }
     let refused = place.create("x").mode(0o640).channels(channels(1)).producer::<i16>().unwrap_err();
     assert!(refused.to_string().contains("scope System"), "{refused}");
+}
+
+/// A producer that tries again and again beside a consumer that waits for more than fits: neither starves.
+#[test]
+fn a_producer_that_polls_for_space_is_noticed() {
+    let place = Place::new();
+    for how in ["push", "reserve", "reserve_wait"] {
+        let mut producer = place.create("q").kind(Kind::Spsc).capacity(512).producer::<u64>().unwrap();
+        let mut consumer = place.open("q").consumer::<u64>().unwrap();
+        std::thread::scope(|scope| {
+            let taking = scope.spawn(move || {
+                let mut out = [0; 512];
+                let mut next = 0;
+                while next < 5000 {
+                    let wait =
+                        Wait::new().frames(512.min(5000 - next)).strategy(Strategy::Block).timeout(LONG);
+                    let begun = std::time::Instant::now();
+                    let read = consumer.read(&mut out, wait).unwrap();
+                    assert!(begun.elapsed() < LONG, "left alone with {} frames", read.frames);
+                    assert!(out[..read.frames].iter().copied().eq(next..next + read.frames as u64));
+                    next += read.frames as u64;
+                }
+            });
+            let mut next = 0;
+            while next < 5000 {
+                assert!(!taking.is_finished(), "it gave up");
+                let block: Vec<u64> = (next..next + 100).collect();
+                let reserved = match how {
+                    "reserve" => Some(producer.reserve(100)),
+                    "reserve_wait" => Some(producer.reserve_wait(100, Some(LONG))),
+                    _ => None,
+                };
+                let done = match reserved {
+                    Some(reserved) => {
+                        reserved.and_then(|mut frames| frames.write(&block).and_then(|()| frames.commit()))
+                    }
+                    None => producer.push(&block),
+                };
+                match done {
+                    Ok(()) => next += 100,
+                    Err(PushError::Full) => std::thread::yield_now(),
+                    Err(other) => panic!("{other}"),
+                }
+            }
+        });
+    }
+    let mut full = place.create("q").kind(Kind::Spsc).capacity(512).producer::<u64>().unwrap();
+    full.push(&[0; 512]).unwrap();
+    assert_eq!(full.reserve_wait(1, Some(SHORT)).err(), Some(PushError::Timeout { pushed: 0 }));
+    assert_eq!(full.reserve_wait(513, None).err(), Some(PushError::TooLong));
+}
+
+/// What a remover left half done: the object is retired and still has its name.
+#[test]
+fn a_removal_that_stopped_half_way_is_finished() {
+    use std::os::unix::fs::FileExt;
+    let place = Place::new();
+    let stream = || place.create("s").channels(channels(1)).capacity(512);
+    let retire = || {
+        let path = place.path().join("s@v1.l1");
+        let whole = std::fs::read(&path).unwrap();
+        let readers = u64::from_le_bytes(whole[0x60..0x68].try_into().unwrap());
+        let file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
+        file.write_all_at(&2u64.to_le_bytes(), readers).unwrap();
+    };
+    for existing in [Existing::Refuse, Existing::Resume, Existing::Replace] {
+        drop(stream().keep(true).producer::<i16>().unwrap());
+        retire();
+        let unseated = place.open("s").unseated().observer::<i16>().unwrap_err();
+        assert!(matches!(&unseated, Error::NotFound { versions, .. } if versions.is_empty()), "{unseated}");
+        assert_eq!(stream().existing(existing).producer::<i16>().unwrap().epoch(), 1);
+    }
+    drop(stream().keep(true).producer::<i16>().unwrap());
+    retire();
+    assert!(matches!(place.open("s").observer::<i16>(), Err(Error::NotFound { .. })));
+    assert_eq!(place.objects(), [""; 0]);
+
+    // Any reader may store that word. It takes nothing from a producer that lives.
+    let producer = stream().producer::<i16>().unwrap();
+    retire();
+    let refused = stream().rate(7.0).producer::<i16>().unwrap_err();
+    assert!(matches!(refused, Error::Incompatible { .. }), "{refused}");
+    assert!(matches!(place.open("s").observer::<i16>(), Err(Error::NotFound { .. })));
+    assert_eq!(place.objects(), ["s@v1.l1"]);
+    drop(producer);
 }

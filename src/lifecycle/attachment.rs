@@ -4,7 +4,7 @@ use super::found::is_finished;
 use super::gate;
 use crate::layout::{GATE_BYTE, RETIRED, SEAT_BYTES};
 use crate::ring::{Death, Peers};
-use crate::seat::{self, Role};
+use crate::seat::{self, Role, Seat};
 use crate::segment::Segment;
 use crate::shm::directory::Directory;
 use crate::shm::lock::{LockFile, Mode};
@@ -22,7 +22,7 @@ const LEAVE_TIMEOUT: Duration = Duration::from_millis(200);
 pub(crate) struct Attachment {
     pub(super) segment: Arc<Segment>,
     pub(super) lock: LockFile,
-    pub(super) seat: Option<u32>,
+    pub(super) seat: Option<Seat>,
     pub(super) directory: Directory,
     pub(super) object: String,
 }
@@ -49,16 +49,35 @@ impl Attachment {
     /// Says in the attach table where this handle is, for listings.
     #[inline]
     pub(crate) fn post(&self, position: u64, lost: u64) {
-        if let Some(seat) = self.seat {
-            let entry = self.segment.seat(seat);
+        if let Some(seat) = self.seat
+            && !self.forked()
+        {
+            let entry = self.segment.seat(seat.index);
             entry.position.store(position, Relaxed);
             entry.lost.store(lost, Relaxed);
         }
     }
 
+    /// A handle has come of it: from now on it dies in its seat, or leaves it.
+    pub(crate) fn settle(&mut self) {
+        if let Some(seat) = &mut self.seat {
+            seat::settle(&self.segment, seat);
+        }
+    }
+
     fn leave(&self) -> io::Result<()> {
         let Some(seat) = self.seat else { return Ok(()) };
-        seat::leave(&self.segment, seat);
+        seat::leave(&self.segment, &seat);
+        let done = self.clean_up();
+        // Unlocked, not just closed: a child that was forked at an unlucky moment may have a copy of the descriptor.
+        // The seat before the gate: the next one inside must not find us here, or nobody removes.
+        self.lock.unlock(SEAT_BYTES + u64::from(seat.index))?;
+        self.lock.unlock(GATE_BYTE)?;
+        done
+    }
+
+    /// Removes the object if nobody else needs it.
+    fn clean_up(&self) -> io::Result<()> {
         if !gate(&self.lock, Mode::Exclusive, Instant::now() + LEAVE_TIMEOUT)? {
             return Ok(()); // whoever is inside may be attaching: then it is not ours to remove
         }
@@ -68,9 +87,7 @@ impl Attachment {
                 self.directory.unlink(&self.object).map_err(io::Error::other)?;
             }
         }
-        // The seat before the gate: the next one inside must not find us here, or nobody removes.
-        self.lock.unlock(SEAT_BYTES + u64::from(seat))?;
-        self.lock.unlock(GATE_BYTE)
+        Ok(())
     }
 
     /// Whether the object is to outlive this handle.
@@ -105,7 +122,12 @@ impl Peers for Attachment {
 
 impl Drop for Attachment {
     fn drop(&mut self) {
-        if !self.forked() {
+        if self.forked() {
+            return;
+        }
+        if self.seat.is_some_and(|seat| !seat::is_ours(&self.segment, &seat)) {
+            self.lock.give_up(); // closed under us; its number may be that of the one who has our seat
+        } else if self.lock.is_intact() {
             // A system that refuses here leaves the object to the next one who comes by its name.
             let _ = self.leave();
         }

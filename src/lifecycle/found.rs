@@ -5,7 +5,7 @@ use crate::descriptor::{Descriptor, Unfit};
 use crate::error::Error;
 use crate::lane;
 use crate::layout::{self, GATE_BYTE, LIVE, RETIRED};
-use crate::seat::{self, Role};
+use crate::seat::{self, Role, Seat};
 use crate::segment::{Rights, Segment};
 use crate::shm::directory::Directory;
 use crate::shm::lock::{LockFile, Mode};
@@ -13,7 +13,7 @@ use crate::sync::Ordering::{Relaxed, SeqCst};
 use crate::wait::Event;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -43,15 +43,15 @@ impl Opened {
         let path = directory.path().join(object);
         let not_ours = |why: String| Err(Error::NotAStream { path: path.clone(), why });
         let mut writable = write;
-        let file = match directory.open_object(object, write) {
+        let lock = match LockFile::open(|| directory.open_object(object, write)) {
             Err(error) if write && error.kind() == io::ErrorKind::PermissionDenied => {
                 writable = false;
-                directory.open_object(object, false)
+                LockFile::open(|| directory.open_object(object, false))
             }
             other => other,
         };
-        let file = match file {
-            Ok(file) => file,
+        let lock = match lock {
+            Ok(lock) => lock,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) if error.raw_os_error() == Some(libc::ELOOP) => {
                 return not_ours("it is a symbolic link".into());
@@ -64,10 +64,10 @@ impl Opened {
             }
             Err(error) => return Err(Error::os("open", &path, error)),
         };
-        if let Some(why) = directory.distrust(&file).map_err(|error| Error::os("look at", &path, error))? {
+        if let Some(why) = directory.distrust(&lock).map_err(|error| Error::os("look at", &path, error))? {
             return not_ours(why);
         }
-        let descriptor = match read_descriptor(&file).map_err(|error| Error::os("read", &path, error))? {
+        let descriptor = match read_descriptor(&lock).map_err(|error| Error::os("read", &path, error))? {
             Ok(descriptor) => descriptor,
             Err(Unfit::NotOurs) => return not_ours("it does not begin as a stream does".into()),
             Err(Unfit::Layout(found)) => {
@@ -78,11 +78,16 @@ impl Opened {
             }
             Err(Unfit::Damaged(why)) => return Err(Error::Corrupt { path, why: why.into() }),
         };
+        // A page that was never allocated is a SIGBUS later, when there is no room for it.
+        let blocks = lock.metadata().map_err(|error| Error::os("look at", &path, error))?.blocks();
+        if blocks.saturating_mul(512) < file_bytes(&descriptor) {
+            return Err(Error::Corrupt { path, why: "parts of it are holes: it was copied here, not made here".into() });
+        }
         if !(descriptor.page_bytes as usize).is_multiple_of(crate::shm::map::page_bytes()) {
             return Err(Error::Layout { path, found: format!("pages of {} bytes", descriptor.page_bytes) });
         }
         let (directory, object) = (directory.clone(), object.into());
-        Ok(Some(Self { lock: LockFile::new(file), descriptor, writable, directory, object }))
+        Ok(Some(Self { lock, descriptor, writable, directory, object }))
     }
 
     pub(crate) fn descriptor(&self) -> &Descriptor {
@@ -106,6 +111,11 @@ impl Opened {
     /// That we may not do `operation` to it.
     pub(super) fn not_allowed(&self, operation: &'static str) -> Error {
         self.directory.not_allowed(operation, &self.object)
+    }
+
+    /// Whether its name was taken away, or is about to be.
+    pub(super) fn is_retired(&self) -> Result<bool, Error> {
+        Ok(self.map(Rights::Look)?.state().state.load(SeqCst) != LIVE)
     }
 
     /// Whether it is ours to take the name away.
@@ -142,7 +152,7 @@ impl Opened {
         Ok(self.attach(segment, Some(seat)))
     }
 
-    pub(super) fn attach(self, segment: Arc<Segment>, seat: Option<u32>) -> Attachment {
+    pub(super) fn attach(self, segment: Arc<Segment>, seat: Option<Seat>) -> Attachment {
         let Self { lock, directory, object, .. } = self;
         Attachment { segment, lock, seat, directory, object }
     }
@@ -183,9 +193,8 @@ impl Opened {
 
     /// The seat of one of `keepers` who holds it.
     fn kept(&self, segment: &Arc<Segment>, keepers: Keepers) -> io::Result<Option<u32>> {
-        let is_over = || segment.state().state.load(SeqCst) != LIVE || is_finished(segment);
         let seats = match keepers {
-            Keepers::Holders if is_over() => 0..0,
+            Keepers::Holders if is_finished(segment) => 0..0,
             Keepers::Holders => 0..seat::range(&self.descriptor, Role::Lossless).end,
             Keepers::Everybody { since_ns } if seen_ns(segment) > since_ns => return Ok(Some(0)),
             Keepers::Everybody { .. } => 0..self.descriptor.seats(),
@@ -205,6 +214,10 @@ pub(crate) fn seen_ns(segment: &Segment) -> u64 {
     let of = segment.descriptor();
     let seen = (0..of.lanes).map(|lane| segment.lane_block(lane).seen_ns.load(Relaxed)).max();
     seen.unwrap_or(0).max(of.created_monotonic_ns)
+}
+
+fn file_bytes(descriptor: &Descriptor) -> u64 {
+    descriptor.regions().map_or(u64::MAX, |regions| regions.total)
 }
 
 pub(super) fn is_finished(segment: &Arc<Segment>) -> bool {

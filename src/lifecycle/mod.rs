@@ -29,6 +29,7 @@ use std::time::Instant;
 
 /// What to do with a stream of the same name that is there already.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Existing {
     /// Carry on with it if its parameters are the same; replace it if they differ and nobody holds it.
     #[default]
@@ -123,11 +124,11 @@ pub(crate) fn open(
         let segment = found.map(rights)?;
         if segment.state().state.load(SeqCst) != LIVE {
             found.release();
-            if !found.may_retire() {
-                return Err(missing(directory, name));
+            // Finishes for a replacer that died half-way.
+            if found.may_retire() && found.retire(until, &text)?.is_ok() {
+                continue;
             }
-            let _ = found.retire(until, &text)?; // finishes for a replacer that died half-way
-            continue;
+            return Err(missing(directory, name));
         }
         if role == Role::Producer && found::is_finished(&segment) {
             return Err(Error::Finished { name: text });
@@ -153,23 +154,27 @@ pub(crate) fn create(
     let until = until_over(gate_timeout);
     let object = directory.object(name);
     let text = name.to_string();
+    let mut directory = directory.clone();
     check_role(wanted, role, &text)?;
     loop {
-        let Some(found) = Opened::find(directory, &object, true)? else {
-            match build(directory, &object, wanted, role, access) {
+        let Some(found) = Opened::find(&directory, &object, true)? else {
+            match build(&directory, &object, wanted, role, access) {
                 Ok(Some(attachment)) => return Ok(attachment),
                 Ok(None) => continue, // somebody was faster: take theirs
                 Err(Error::Os { source, .. })
-                    if source.kind() == io::ErrorKind::NotFound
-                        && Instant::now() < until
-                        && directory.make_private()? =>
+                    if source.kind() == io::ErrorKind::NotFound && Instant::now() < until =>
                 {
-                    continue; // the last one to leave took the directory along
+                    // The last one to leave took the directory along.
+                    match directory.made_again()? {
+                        Some(again) => directory = again,
+                        None => return Err(Error::os("find the directory", directory.path(), source)),
+                    }
+                    continue;
                 }
                 Err(error) => return Err(error),
             }
         };
-        if existing == Existing::Refuse {
+        if existing == Existing::Refuse && !found.is_retired()? {
             return Err(Error::AlreadyExists { name: text });
         }
         if !found.writable {
@@ -230,8 +235,11 @@ fn build(
         Role::Producer => whole,
         _ => Segment::map(&file, wanted.clone(), Rights::Read).map_err(failed("map an object in"))?,
     };
-    let lock = LockFile::new(Directory::reopen(&file, true).map_err(failed("open an object again in"))?);
-    let seat = seat::take(&lock, &segment, role).map_err(failed("take a seat in an object in"))?;
+    let lock = LockFile::open(|| Directory::reopen(&file, true)).map_err(failed("open an object again in"))?;
+    let mut seat = seat::take(&lock, &segment, role).map_err(failed("take a seat in an object in"))?;
+    if let Some(seat) = &mut seat {
+        seat::settle(&segment, seat);
+    }
     if !directory.link(&lock, object)? {
         return Ok(None);
     }
@@ -273,7 +281,7 @@ pub(crate) fn remove(
 fn remove_unreadable(directory: &Directory, object: &str, why: Error) -> Result<(), Error> {
     let path = directory.path().join(object);
     let failed = |error| Error::os("look at", &path, error);
-    let lock = LockFile::new(directory.open_object(object, true).map_err(failed)?);
+    let lock = LockFile::open(|| directory.open_object(object, true)).map_err(failed)?;
     if lock.is_held(SEAT_BYTES, GATE_BYTE - SEAT_BYTES).map_err(failed)? {
         return Err(why);
     }
@@ -317,6 +325,9 @@ pub(crate) fn missing(directory: &Directory, name: &Name) -> Error {
         if layout != layout::LAYOUT {
             let path = directory.path().join(&object);
             return Error::Layout { path, found: format!("layout {layout}, this is layout {}", layout::LAYOUT) };
+        }
+        if found == *name {
+            continue; // retired, and about to go
         }
         if let Ok(Some(opened)) = Opened::find(directory, &object, false) {
             versions.push((found.version(), opened.descriptor().summary()));

@@ -117,6 +117,7 @@ counter_tests! {
     space: "wait::space" needs SpaceNotify SpaceDisarm;
     batches: "wait::batches" needs SpaceClause;
     again: "wait::again" needs SpaceClause;
+    polled: "wait::polled" needs FullArms FullFence ArmFence SpaceClause;
     drained: "wait::drained" needs SpaceClause SpaceNotify;
     finish: "wait::finish" needs FinishKick EndRelease VerdictReload;
     gone: "wait::gone" needs VerdictReload;
@@ -175,7 +176,7 @@ macro_rules! every_site {
 every_site! {
     TailRelease TailAcquire IntentRelease IntentAcquire IntentCheck IntentNotTail IntentKept HeadRelease HeadAcquire
     ResumeAcquire SpaceCheck GroupHead GroupCas GroupCopyFirst EndRelease EpochRelease VerdictReload NotifyFence ArmFence ArmRecheck SeqBump
-    SwapBeforeBump SeqBeforeArm ArmMin SpaceNotify SpaceClause SpaceDisarm FinishKick
+    SwapBeforeBump SeqBeforeArm ArmMin SpaceNotify SpaceClause FullArms FullFence SpaceDisarm FinishKick
 }
 
 #[test]

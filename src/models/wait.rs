@@ -6,7 +6,7 @@ use crate::lane::{self, Exclusive, Writer};
 use crate::layout::{NONE, RETIRED};
 use crate::ring::broadcast::Observer;
 use crate::ring::spsc::Consumer;
-use crate::ring::{Death, Peers, Producer, ReadError};
+use crate::ring::{Death, Peers, Producer, PushError, ReadError};
 use crate::segment::Lane;
 use crate::sync::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use crate::sync::{AtomicU64, EventWord};
@@ -211,6 +211,31 @@ fn again() {
         consumer.join().unwrap();
     });
     model.reached(&["less than it waited for"]);
+}
+
+/// As `batches`, with a producer that does not wait but tries again: it says that it wants space, too.
+#[test]
+fn polled() {
+    let model = Model::new("wait::polled").explore(|seen| {
+        let lane = ring(4, 0, 3);
+        let mut pushing = producer(&lane, true);
+        let mut taking = consumer(&lane);
+        let consumer = thread::spawn(move || {
+            assert_eq!(take(&mut taking, 4, 4), Ok(3), "nobody else pushes");
+            taking
+        });
+        let seen = seen.clone();
+        let producer = thread::spawn(move || {
+            assert_eq!(pushing.push(&frames(3..5), 2), Err(PushError::Full));
+            // It would try again for ever; here it does when something has changed.
+            let mut taking = consumer.join().unwrap();
+            pushing.push(&frames(3..5), 2).unwrap();
+            assert_eq!(take(&mut taking, 2, 2), Ok(2));
+            seen.saw("space");
+        });
+        producer.join().unwrap();
+    });
+    model.reached(&["space"]);
 }
 
 /// A producer waits until all is taken, beside a consumer that waits for more than there is.

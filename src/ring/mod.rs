@@ -74,9 +74,29 @@ impl Producer {
     /// Pushes all of `frames`, or nothing. Never waits.
     #[inline]
     pub(crate) fn push(&mut self, frames: &[u8], count: u64) -> Result<(), PushError> {
-        self.writer.write(frames, count).map_err(|error| self.refusal(error, count))?;
+        self.writer.write(frames, count).map_err(|error| self.refused(error, count))?;
         self.notify();
         Ok(())
+    }
+
+    /// Whether `count` frames may be written now.
+    pub(crate) fn check_space(&mut self, count: u64) -> Result<(), PushError> {
+        self.writer.check_space(count).map_err(|error| self.refused(error, count))
+    }
+
+    /// Why `count` frames were not written. If there was no space for them, readers learn that somebody waits for it,
+    /// as in [`push_wait`](Self::push_wait): one that waits for more than fits would sleep for ever beside a producer
+    /// that tries again and again.
+    #[cold]
+    fn refused(&self, error: WriteError, count: u64) -> PushError {
+        let lane = self.writer.lane();
+        let target = (self.position() + count).saturating_sub(lane.geometry().capacity());
+        if matches!(error, WriteError::Full { .. }) && target <= self.position() && holds(Site::FullArms) {
+            space_event(lane).armed.fetch_min(target, SeqCst);
+            fence_at(Site::FullFence, SeqCst); // N: pairs with a reader's arming
+            data_event(lane).rouse();
+        }
+        self.refusal(error, count)
     }
 
     /// Tells readers what was published.
@@ -105,21 +125,35 @@ impl Producer {
             // Half a ring at a time: the consumer empties one half while the other fills.
             let part = (count - pushed).min(self.writer.lane().geometry().capacity() / 2);
             let bytes = &frames[(pushed * frame) as usize..][..(part * frame) as usize];
-            match self.writer.write(bytes, part) {
-                Ok(()) => {
-                    self.notify();
-                    pushed += part;
-                }
-                Err(WriteError::Full { .. }) => {
-                    let target = self.position() + part - self.writer.lane().geometry().capacity();
-                    if !self.await_head(target, wait, deadline)? {
-                        return Err(PushError::Timeout { pushed: pushed as usize });
-                    }
-                }
-                Err(other) => return Err(self.refusal(other, part)),
+            if !self.await_space(part, wait, deadline)? {
+                return Err(PushError::Timeout { pushed: pushed as usize });
             }
+            self.writer.write(bytes, part).map_err(|error| self.refusal(error, part))?;
+            self.notify();
+            pushed += part;
         }
         Ok(())
+    }
+
+    /// Waits until `count` frames, at most a whole ring, may be written. False: out of time.
+    pub(crate) fn await_space(
+        &mut self,
+        count: u64,
+        wait: Wait,
+        deadline: Option<Instant>,
+    ) -> Result<bool, PushError> {
+        loop {
+            match self.writer.check_space(count) {
+                Ok(()) => return Ok(true),
+                Err(WriteError::Full { .. }) => {
+                    let target = self.position() + count - self.writer.lane().geometry().capacity();
+                    if !self.await_head(target, wait, deadline)? {
+                        return Ok(false);
+                    }
+                }
+                Err(other) => return Err(self.refusal(other, count)),
+            }
+        }
     }
 
     /// Waits until the consumer has given back everything before `target`. False: out of time.
@@ -156,7 +190,9 @@ impl Producer {
 
     /// Marks the end. Sleepers learn of it whatever they wait for.
     pub(crate) fn finish(&mut self) {
-        self.writer.finish();
+        if self.writer.finish().is_err() {
+            return; // another's by now
+        }
         if holds(Site::FinishKick) {
             data_event(self.writer.lane()).kick();
         } else {

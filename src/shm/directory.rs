@@ -15,6 +15,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 const TMPFS_MAGIC: i64 = 0x0102_1994;
 
@@ -23,6 +24,7 @@ const SYSTEM_PREFIX: &str = "annulus.";
 
 /// Who can find a stream by its name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Scope {
     /// The user whose processes made it: it lies in `$ANNULUS_DIR`, or in `/dev/shm/annulus-<uid>`, which is closed
     /// to others.
@@ -34,11 +36,15 @@ pub enum Scope {
     System,
 }
 
-/// A checked directory.
+/// A checked directory. Everything is done in the very directory that was checked, whatever its path leads to since.
 #[derive(Clone, Debug)]
 pub(crate) struct Directory {
+    /// For messages.
     path: PathBuf,
     scope: Scope,
+    opened: Arc<File>,
+    /// The open directory, as a path.
+    here: PathBuf,
 }
 
 /// Who may use an object: its group (`None`: the creator's own) and its mode.
@@ -68,6 +74,16 @@ fn private_path() -> PathBuf {
     PathBuf::from(format!("/dev/shm/annulus-{}", effective_uid()))
 }
 
+fn is_private(path: &Path, scope: Scope) -> bool {
+    scope == Scope::User && path == private_path()
+}
+
+/// `path`, or the default, from the root on: a daemon changes its directory.
+fn whole(path: Option<&Path>, scope: Scope) -> Result<PathBuf, Error> {
+    let path = path.map_or_else(|| default_path(scope), Path::to_path_buf);
+    std::path::absolute(&path).map_err(|error| Error::os("find the directory", &path, error))
+}
+
 /// This process's effective user.
 pub(crate) fn effective_uid() -> u32 {
     // SAFETY: geteuid has no preconditions and cannot fail.
@@ -75,74 +91,65 @@ pub(crate) fn effective_uid() -> u32 {
 }
 
 impl Directory {
-    fn at(path: Option<&Path>, scope: Scope) -> Self {
-        Self { path: path.map_or_else(|| default_path(scope), Path::to_path_buf), scope }
-    }
-
     /// Opens `path`, or the default. The default private directory is made if it is not there; one that was
     /// named by the caller must exist.
     pub(crate) fn open(path: Option<&Path>, scope: Scope) -> Result<Self, Error> {
-        let directory = Self::at(path, scope);
-        if !directory.make_private()? && !directory.is_there()? {
-            return Err(Error::os("find the directory", &directory.path, io::ErrorKind::NotFound.into()));
+        let path = whole(path, scope)?;
+        loop {
+            if let Some(directory) = Self::enter(&path, scope)? {
+                return Ok(directory);
+            }
+            if !is_private(&path, scope) {
+                return Err(Error::os("find the directory", &path, io::ErrorKind::NotFound.into()));
+            }
+            match fs::DirBuilder::new().mode(0o700).create(&path) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                    return Err(Error::os("make the private directory", &path, error));
+                }
+                _ => {} // and if the last one to leave is faster, once more
+            }
         }
-        Ok(directory)
     }
 
     /// As [`open`](Self::open), but makes nothing: `None` if the private directory is not there, and so no
     /// object in it.
     pub(crate) fn existing(path: Option<&Path>, scope: Scope) -> Result<Option<Self>, Error> {
-        let directory = Self::at(path, scope);
-        if directory.is_there()? {
-            return Ok(Some(directory));
+        let path = whole(path, scope)?;
+        match Self::enter(&path, scope)? {
+            None if !is_private(&path, scope) => {
+                Err(Error::os("find the directory", &path, io::ErrorKind::NotFound.into()))
+            }
+            found => Ok(found),
         }
-        if directory.is_private() {
+    }
+
+    /// The private directory once more, after the last one to leave took it along. `None`: this is another.
+    pub(crate) fn made_again(&self) -> Result<Option<Self>, Error> {
+        if !is_private(&self.path, self.scope) {
             return Ok(None);
         }
-        Err(Error::os("find the directory", &directory.path, io::ErrorKind::NotFound.into()))
+        Self::open(Some(&self.path), self.scope).map(Some)
     }
 
-    fn is_private(&self) -> bool {
-        self.scope == Scope::User && self.path == private_path()
-    }
-
-    /// Whether others than the owner of an object may find it here.
-    pub(crate) fn is_shared(&self) -> bool {
-        self.scope == Scope::System
-    }
-
-    /// Makes the private directory if this is it and it is not there. False: this is another.
-    pub(crate) fn make_private(&self) -> Result<bool, Error> {
-        if !self.is_private() {
-            return Ok(false);
-        }
-        loop {
-            match fs::DirBuilder::new().mode(0o700).create(&self.path) {
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                    return Err(Error::os("make the private directory", &self.path, error));
-                }
-                _ if self.is_there()? => return Ok(true),
-                _ => {} // the last one to leave was faster
+    /// Opens the directory and checks what it opened: nobody else may plant or remove objects in it, and it is memory.
+    fn enter(path: &Path, scope: Scope) -> Result<Option<Self>, Error> {
+        let unfit = |why: String| Err(Error::UnfitDirectory { path: path.into(), why });
+        let flags = libc::O_PATH | libc::O_DIRECTORY | libc::O_NOFOLLOW | libc::O_CLOEXEC;
+        let opened = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+                return unfit("it is not a directory: remove what is in its place, or set ANNULUS_DIR".into());
             }
-        }
-    }
-
-    /// Whether it is there, and fit: nobody else may plant or remove objects in it, and it is memory.
-    fn is_there(&self) -> Result<bool, Error> {
-        let path = &self.path;
-        let found = match fs::symlink_metadata(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-            other => other.map_err(|error| Error::os("look at the directory", path, error))?,
+            other => other.map_err(|error| Error::os("open the directory", path, error))?,
         };
-        let unfit = |why: String| Err(Error::UnfitDirectory { path: path.clone(), why });
-        if !found.is_dir() {
-            return unfit("it is not a directory: remove what is in its place, or set ANNULUS_DIR".into());
-        }
+        let found = opened.metadata().map_err(|error| Error::os("look at the directory", path, error))?;
         let (me, owner, mode) = (effective_uid(), found.uid(), found.mode() & 0o7777);
         let others_write = mode & 0o022 != 0;
-        match self.scope {
+        match scope {
             Scope::User if owner != me => {
-                return unfit(format!("it belongs to user {owner}, not to you ({me}): set ANNULUS_DIR to one of your own"));
+                return unfit(format!(
+                    "it belongs to user {owner}, not to you ({me}): set ANNULUS_DIR to one of your own"
+                ));
             }
             Scope::User if others_write => {
                 return unfit(format!("others may write to it (mode {mode:o}): run chmod 700 on it"));
@@ -156,14 +163,17 @@ impl Directory {
             }
             _ => {}
         }
-        let on = match file_system(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-            other => other.map_err(|error| Error::os("ask for the file system of", path, error))?,
-        };
+        let on = file_system(&opened).map_err(|error| Error::os("ask for the file system of", path, error))?;
         if on.f_type as i64 != TMPFS_MAGIC {
             return unfit("it is not on a tmpfs: name a directory below /dev/shm".into());
         }
-        Ok(true)
+        let here = PathBuf::from(format!("/proc/self/fd/{}", opened.as_raw_fd()));
+        Ok(Some(Self { path: path.into(), here, opened: Arc::new(opened), scope }))
+    }
+
+    /// Whether others than the owner of an object may find it here.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.scope == Scope::System
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -189,7 +199,7 @@ impl Directory {
     /// That we may not do `operation` to `object`.
     pub(crate) fn not_allowed(&self, operation: &'static str, object: &str) -> Error {
         let path = self.path.join(object);
-        match fs::symlink_metadata(&path) {
+        match fs::symlink_metadata(self.here.join(object)) {
             Ok(found) => {
                 let (owner, group, mode) = (found.uid(), found.gid(), found.mode() & 0o7777);
                 Error::NotAllowed { path, operation, user: effective_uid(), owner, group, mode }
@@ -206,7 +216,7 @@ impl Directory {
             .write(true)
             .mode(0o600)
             .custom_flags(libc::O_TMPFILE | libc::O_CLOEXEC)
-            .open(&self.path)
+            .open(&self.here)
             .map_err(|error| Error::os("make an object in", &self.path, error))?;
         let length = libc::off_t::try_from(bytes).map_err(|_| self.no_space(bytes))?;
         loop {
@@ -248,7 +258,7 @@ impl Directory {
     }
 
     fn free_bytes(&self) -> u64 {
-        let file_system = file_system(&self.path).map_or(u64::MAX, |on| on.f_bavail.saturating_mul(on.f_bsize as u64));
+        let file_system = file_system(&self.opened).map_or(u64::MAX, |on| on.f_bavail.saturating_mul(on.f_bsize as u64));
         file_system.min(available_memory().unwrap_or(u64::MAX))
     }
 
@@ -260,7 +270,7 @@ impl Directory {
     pub(crate) fn link(&self, file: &File, name: &str) -> Result<bool, Error> {
         let path = self.path.join(name);
         let from = c_string(Path::new(&format!("/proc/self/fd/{}", file.as_raw_fd())));
-        let to = c_string(&path);
+        let to = c_string(&self.here.join(name));
         let (cwd, follow) = (libc::AT_FDCWD, libc::AT_SYMLINK_FOLLOW);
         // SAFETY: both paths are terminated strings that live through the call.
         let done = unsafe { libc::linkat(cwd, from.as_ptr(), cwd, to.as_ptr(), follow) };
@@ -291,7 +301,7 @@ impl Directory {
             .read(true)
             .write(write)
             .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC)
-            .open(self.path.join(name))
+            .open(self.here.join(name))
     }
 
     /// Another open of the object that `file` is, for its mapping. A mapping keeps the open that it was made
@@ -304,7 +314,7 @@ impl Directory {
 
     /// Whether `name` still leads to the object that `file` is.
     pub(crate) fn is_named(&self, name: &str, file: &File) -> bool {
-        let named = fs::symlink_metadata(self.path.join(name));
+        let named = fs::symlink_metadata(self.here.join(name));
         match (named, file.metadata()) {
             (Ok(named), Ok(open)) => named.ino() == open.ino() && named.dev() == open.dev(),
             _ => false,
@@ -320,12 +330,13 @@ impl Directory {
     /// Removes the name, and the private directory with the last of them. Those who have the object open
     /// keep it.
     pub(crate) fn unlink(&self, name: &str) -> Result<(), Error> {
-        let path = self.path.join(name);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Error::os("remove", &path, error)),
+        match fs::remove_file(self.here.join(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(Error::os("remove", &self.path.join(name), error));
+            }
             _ => {}
         }
-        if self.is_private() {
+        if is_private(&self.path, self.scope) {
             let _ = fs::remove_dir(&self.path); // only if it is empty; who is about to use it makes it again
         }
         Ok(())
@@ -333,7 +344,7 @@ impl Directory {
 
     /// The objects' file names, sorted.
     pub(crate) fn names(&self) -> Result<Vec<String>, Error> {
-        let entries = match fs::read_dir(&self.path) {
+        let entries = match fs::read_dir(&self.here) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             other => other.map_err(|error| Error::os("list", &self.path, error))?,
         };
@@ -374,11 +385,10 @@ fn c_string(path: &Path) -> CString {
     CString::new(path.as_os_str().as_bytes()).unwrap_or_default()
 }
 
-fn file_system(path: &Path) -> io::Result<libc::statfs> {
-    let path = c_string(path);
+fn file_system(directory: &File) -> io::Result<libc::statfs> {
     let mut found = core::mem::MaybeUninit::<libc::statfs>::uninit();
-    // SAFETY: the path is terminated, and the result has room for the answer.
-    if unsafe { libc::statfs(path.as_ptr(), found.as_mut_ptr()) } != 0 {
+    // SAFETY: the descriptor is open, and the result has room for the answer.
+    if unsafe { libc::fstatfs(directory.as_raw_fd(), found.as_mut_ptr()) } != 0 {
         return Err(io::Error::last_os_error());
     }
     // SAFETY: the call succeeded, so it filled the result.

@@ -10,14 +10,15 @@
 
 #![allow(unsafe_code)]
 
-use crate::sync::Ordering::{Acquire, Relaxed, Release};
-use crate::sync::{AtomicI32, AtomicPtr, AtomicU32};
+use crate::sync::Ordering::{Acquire, Relaxed, Release, SeqCst};
+use crate::sync::{AtomicI32, AtomicPtr, AtomicU32, fence};
 use core::mem::ManuallyDrop;
 use core::ops::Deref;
 use core::ptr;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::MetadataExt;
 use std::sync::Once;
 
 /// Kind of lock.
@@ -31,20 +32,48 @@ pub(crate) enum Mode {
 #[derive(Debug)]
 pub(crate) struct LockFile {
     file: ManuallyDrop<File>,
+    /// The device and inode that it was opened on.
+    object: (u64, u64),
+    given_up: bool,
     entry: &'static AtomicI32,
     generation: u32,
 }
 
 impl LockFile {
-    pub(crate) fn new(file: File) -> Self {
-        let entry = enter(file.as_raw_fd());
-        Self { file: ManuallyDrop::new(file), entry, generation: fork_generation() }
+    /// Opens a file for its locks, by `open`.
+    ///
+    /// A child that is forked while we open it may have a copy, and not find it in the table. Then we open it anew.
+    pub(crate) fn open(mut open: impl FnMut() -> io::Result<File>) -> io::Result<Self> {
+        watch_forks();
+        loop {
+            let forks = forks_ended();
+            let file = open()?;
+            let found = file.metadata()?;
+            let entry = enter(file.as_raw_fd());
+            fence(SeqCst); // either the child sees the entry, or we see the fork: pairs with before_fork
+            if FORKS_BEGUN.load(SeqCst) == forks {
+                let object = (found.dev(), found.ino());
+                return Ok(Self { file: ManuallyDrop::new(file), object, given_up: false, entry, generation: fork_generation() });
+            }
+            entry.store(VACANT, Release);
+        }
+    }
+
+    /// Whether the descriptor is still ours: a program that closes all descriptors closes this one, too, and its number
+    /// may be another file's by now.
+    pub(crate) fn is_intact(&self) -> bool {
+        !self.given_up && self.file.metadata().is_ok_and(|found| (found.dev(), found.ino()) == self.object)
     }
 
     /// Whether a `fork` lies between: this process is not the one that opened the file.
     #[inline]
     pub(crate) fn forked(&self) -> bool {
         self.generation != fork_generation()
+    }
+
+    /// The descriptor is not ours any more: it is not to be closed.
+    pub(crate) fn give_up(&mut self) {
+        self.given_up = true;
     }
 
     /// Takes the lock on `byte` if nobody else's open holds it.
@@ -109,9 +138,13 @@ impl Drop for LockFile {
         if self.forked() {
             return; // closed by the handler; the number may be another file's by now
         }
+        let intact = self.is_intact();
+        // Before it is closed: else the handler in a child could close another file that has got its number.
         self.entry.store(VACANT, Release);
-        // SAFETY: dropped once, here; nothing uses it afterwards.
-        unsafe { ManuallyDrop::drop(&mut self.file) };
+        if intact {
+            // SAFETY: dropped once, here; nothing uses it afterwards.
+            unsafe { ManuallyDrop::drop(&mut self.file) };
+        }
     }
 }
 
@@ -122,6 +155,8 @@ pub(crate) fn fork_generation() -> u32 {
 }
 
 static GENERATION: AtomicU32 = AtomicU32::new(0);
+static FORKS_BEGUN: AtomicU32 = AtomicU32::new(0);
+static FORKS_ENDED: AtomicU32 = AtomicU32::new(0);
 static TABLE: AtomicPtr<Block> = AtomicPtr::new(ptr::null_mut());
 
 const VACANT: i32 = -1;
@@ -135,12 +170,26 @@ struct Block {
     next: *mut Block,
 }
 
-fn enter(descriptor: i32) -> &'static AtomicI32 {
-    static HANDLER: Once = Once::new();
-    // SAFETY: the handler is async-signal-safe: it loads, closes and adds, without locks or allocation.
-    HANDLER.call_once(|| unsafe {
-        libc::pthread_atfork(None, None, Some(close_in_child));
+fn watch_forks() {
+    static HANDLERS: Once = Once::new();
+    // SAFETY: the handlers are async-signal-safe: they load, close and add, without locks or allocation.
+    HANDLERS.call_once(|| unsafe {
+        libc::pthread_atfork(Some(before_fork), Some(after_fork), Some(close_in_child));
     });
+}
+
+/// How many forks there were, when none is going on.
+fn forks_ended() -> u32 {
+    loop {
+        let begun = FORKS_BEGUN.load(SeqCst);
+        if FORKS_ENDED.load(SeqCst) == begun {
+            return begun;
+        }
+        std::thread::yield_now();
+    }
+}
+
+fn enter(descriptor: i32) -> &'static AtomicI32 {
     loop {
         for block in blocks() {
             for entry in &block.descriptors {
@@ -171,7 +220,17 @@ fn blocks() -> impl Iterator<Item = &'static Block> {
     })
 }
 
+extern "C" fn before_fork() {
+    FORKS_BEGUN.fetch_add(1, SeqCst);
+    fence(SeqCst);
+}
+
+extern "C" fn after_fork() {
+    FORKS_ENDED.fetch_add(1, SeqCst);
+}
+
 extern "C" fn close_in_child() {
+    FORKS_ENDED.store(FORKS_BEGUN.load(SeqCst), SeqCst); // forks by threads that the child does not have, too
     GENERATION.fetch_add(1, Relaxed);
     for block in blocks() {
         for entry in &block.descriptors {

@@ -23,13 +23,14 @@ pub struct Consumer<T> {
 }
 
 impl<T: Pod> Consumer<T> {
-    pub(super) fn new(attachment: Attachment) -> Result<Self, Error> {
+    pub(super) fn new(mut attachment: Attachment) -> Result<Self, Error> {
         let units = units(&attachment)?;
         let info = Info::of(&attachment);
         let cursor = Exclusive::attach(attachment.segment().lane(0)).map_err(|_| Error::Corrupt {
             path: info.path.clone(),
             why: "its positions contradict each other".into(),
         })?;
+        attachment.settle();
         let ring = spsc::Consumer::new(cursor, Fences::register());
         let consumer = Self { ring, units, info, attachment };
         consumer.attachment.post(consumer.position(), 0);
@@ -176,7 +177,13 @@ impl<T: Pod> Chunk<'_, T> {
     }
 
     /// Takes the first `frames` of them, all if there are fewer, and gives their space back.
+    ///
+    /// In a child made by `fork` nothing can be taken: 0 frames.
     pub fn commit(self, frames: usize) -> Frames {
+        if self.consumer.attachment.forked() {
+            let first_position = self.consumer.position();
+            return Frames { first_position, frames: 0, lost_before: 0, restarted: None };
+        }
         let frames = self.frames.min(frames as u64);
         let taken = self.consumer.ring.take(frames);
         self.consumer.release();

@@ -168,8 +168,11 @@ impl ProducerState {
         if seat::any_held(lock, 0..1).unwrap_or(false) {
             return Self::Live { pid };
         }
+        if let Some(death) = seat::death(lock, segment) {
+            return Self::Dead { pid: death.pid };
+        }
         match segment.seat(0).state.load(Acquire) {
-            layout::IN_USE => Self::Dead { pid },
+            layout::IN_USE => Self::Live { pid: seat::pid(segment, 0) }, // came while we looked
             _ if lane::epoch(&lane) == 0 => Self::Never,
             _ => Self::Left,
         }

@@ -24,9 +24,10 @@ pub struct Observer<T> {
 }
 
 impl<T: Pod> Observer<T> {
-    pub(super) fn new(attachment: Attachment, start: Start) -> Result<Self, Error> {
+    pub(super) fn new(mut attachment: Attachment, start: Start) -> Result<Self, Error> {
         let units = units(&attachment)?;
         let info = Info::of(&attachment);
+        attachment.settle();
         let cursor = lane::Observer::attach(attachment.segment().lane(0), 0);
         let mut observer = Self { ring: broadcast::Observer::new(cursor), units, info, attachment };
         observer.seek(start);

@@ -14,6 +14,7 @@ use std::time::Instant;
 
 /// Where an observer starts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Start {
     /// With the next frame that is pushed.
     #[default]

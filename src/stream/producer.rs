@@ -16,13 +16,16 @@ use crate::wait::Fences;
 use bytemuck::Pod;
 use core::fmt;
 use core::time::Duration;
+use std::sync::Arc;
 
 /// Pushes frames into a stream or ring. There is one per lane, also between processes.
 ///
 /// On a broadcast stream a push never waits, whoever reads: it copies in and stores one word. Slices hold whole
 /// frames: all channels of the first frame, then all of the second.
 ///
-/// Dropping a producer leaves the stream: readers wait for a successor. [`finish`](Self::finish) ends it.
+/// Dropping a producer leaves the stream: readers wait for a successor. [`finish`](Self::finish) ends it. Either way
+/// the last one to leave removes the object, with what no consumer took: [`drain`](Self::drain) before, or have it
+/// [kept](super::Builder::keep).
 /// A handle may move to another thread, but has one user at a time.
 pub struct Producer<T> {
     ring: ring::Producer,
@@ -35,11 +38,11 @@ pub struct Producer<T> {
 }
 
 impl<T: Pod> Producer<T> {
-    pub(super) fn new(attachment: Attachment) -> Result<Self, Error> {
+    pub(super) fn new(mut attachment: Attachment) -> Result<Self, Error> {
         let units = units(&attachment)?;
         let info = Info::of(&attachment);
-        let segment = attachment.segment();
-        segment.populate(0);
+        let segment = Arc::clone(attachment.segment());
+        segment.populate(0).map_err(|error| Error::os("fill the pages of", &info.path, error))?;
         let writer = Writer::take_over(segment.lane(0), info.kind != Kind::Broadcast, info.observable);
         fence(SeqCst); // between the epoch and the state: one who removes by force does it the other way round
         if segment.state().state.load(Relaxed) == RETIRED {
@@ -50,6 +53,7 @@ impl<T: Pod> Producer<T> {
             why: "its positions contradict each other".into(),
         })?;
         segment.lane_block(0).pid.store(std::process::id().into(), Relaxed);
+        attachment.settle(); // after the epoch, before the first push
         let ring = ring::Producer::new(writer, Fences::register());
         let tenth = if info.rate > 0.0 { (info.rate / 10.0) as u64 } else { info.capacity / 8 };
         let mut producer = Self { ring, units, info, shows_at: 0, shows_every: tenth.max(1), attachment };
@@ -62,7 +66,8 @@ impl<T: Pod> Producer<T> {
     ///
     /// # Errors
     /// [`PushError::Full`] on an spsc ring whose consumer is behind (it may keep back up to an eighth of the
-    /// ring, 64 frames at most, of what it took frame by frame). [`PushError::TooLong`],
+    /// ring, 64 frames at most, of what it took frame by frame); a consumer that waits for more learns of it, and takes
+    /// what there is. [`PushError::TooLong`],
     /// [`PushError::NotWholeFrames`]; and if the world has changed, [`PushError::Superseded`],
     /// [`PushError::Removed`], [`PushError::Forked`], [`PushError::Corrupt`].
     #[inline]
@@ -91,17 +96,39 @@ impl<T: Pod> Producer<T> {
     /// # Errors
     /// As [`push`](Self::push).
     pub fn reserve(&mut self, frames: usize) -> Result<Reservation<'_, T>, PushError> {
+        let count = self.reservable(frames)?;
+        self.ring.check_space(count)?;
+        Ok(self.announce(count))
+    }
+
+    /// As [`reserve`](Self::reserve), but waits until a consumer has made space, for `timeout` at most (`None`: for
+    /// ever).
+    ///
+    /// # Errors
+    /// [`PushError::Timeout`]; else as [`push`](Self::push).
+    pub fn reserve_wait(
+        &mut self,
+        frames: usize,
+        timeout: Option<Duration>,
+    ) -> Result<Reservation<'_, T>, PushError> {
+        let count = self.reservable(frames)?;
+        let wait = within(timeout);
+        if !self.ring.await_space(count, wait, wait.deadline())? {
+            return Err(PushError::Timeout { pushed: 0 });
+        }
+        Ok(self.announce(count))
+    }
+
+    fn reservable(&mut self, frames: usize) -> Result<u64, PushError> {
         self.alive()?;
         let count = frames as u64;
-        if count > self.ring.writer().limit() {
-            return Err(PushError::TooLong);
-        }
-        if let Err(error) = self.ring.writer().check_space(count) {
-            return Err(self.ring.refusal(error, count));
-        }
+        if count > self.ring.writer().limit() { Err(PushError::TooLong) } else { Ok(count) }
+    }
+
+    fn announce(&mut self, count: u64) -> Reservation<'_, T> {
         self.ring.writer().announce(count);
         let next = self.ring.writer().cursor(0);
-        Ok(Reservation { producer: self, next, reserved: count, written: 0 })
+        Reservation { producer: self, next, reserved: count, written: 0 }
     }
 
     /// Position of the next frame: how many were pushed since the stream began.
@@ -122,6 +149,9 @@ impl<T: Pod> Producer<T> {
     /// Waits until the consumer has taken everything, for `timeout` at most (`None`: for ever). True if it has.
     /// At once on a broadcast stream.
     pub fn drain(&mut self, timeout: Option<Duration>) -> bool {
+        if self.alive().is_err() {
+            return false;
+        }
         self.info.kind == Kind::Broadcast || self.ring.drain(within(timeout)).unwrap_or(false)
     }
 
@@ -195,11 +225,11 @@ impl<T: Pod> Reservation<'_, T> {
     /// Writes the next frames of the reservation.
     ///
     /// # Errors
-    /// [`PushError::NotWholeFrames`]; [`PushError::TooLong`] if they do not fit what was reserved. Nothing is
-    /// written then.
+    /// [`PushError::NotWholeFrames`]; [`PushError::TooLong`] if they do not fit what was reserved;
+    /// [`PushError::Forked`]. Nothing is written then.
     #[inline]
     pub fn write(&mut self, samples: &[T]) -> Result<(), PushError> {
-        let count = self.producer.units.frames(samples.len()).ok_or(PushError::NotWholeFrames)? as u64;
+        let count = self.producer.whole(samples)? as u64;
         if count > self.reserved - self.written {
             return Err(PushError::TooLong);
         }
@@ -220,7 +250,7 @@ impl<T: Pod> Reservation<'_, T> {
     /// ring was created [without observers](super::Builder::without_observers): a plain store beside an
     /// observer's load would be a data race.
     pub fn slices_mut(&mut self) -> Option<(&mut [T], &mut [T])> {
-        if self.producer.info.observable {
+        if self.producer.info.observable || self.producer.alive().is_err() {
             return None;
         }
         let (first, rest) = self.producer.ring.writer().lend(self.reserved);
@@ -247,9 +277,7 @@ impl<T: Pod> Reservation<'_, T> {
 
     fn publish(self, count: u64) -> Result<(), PushError> {
         self.producer.alive()?;
-        if let Err(error) = self.producer.ring.writer().check_space(0) {
-            return Err(self.producer.ring.refusal(error, 0));
-        }
+        self.producer.ring.check_space(0)?;
         self.producer.ring.writer().publish(count);
         self.producer.ring.notify();
         self.producer.show_when_due();

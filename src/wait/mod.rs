@@ -17,7 +17,7 @@ mod futex;
 
 use crate::layout::NONE;
 use crate::sync::Ordering::{Relaxed, SeqCst};
-use crate::sync::{EventWord, Site, fence, fence_at, holds};
+use crate::sync::{EventWord, Site, fence_at, holds};
 use core::fmt;
 use core::str::FromStr;
 use core::time::Duration;
@@ -35,6 +35,7 @@ const SHORT_SLICE: Duration = Duration::from_micros(200);
 
 /// How a waiting handle spends its time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Strategy {
     /// Polls without a pause: least latency, one core.
     Spin,
@@ -168,8 +169,7 @@ impl Event<'_> {
 
     /// Wakes all sleepers, whatever they wait for.
     pub(crate) fn kick(&self) {
-        fence(SeqCst);
-        self.wake();
+        self.wake(); // its swap and bump are read-modify-writes: no sleeper falls between them
     }
 
     /// Wakes all sleepers, whatever they wait for, if there are any: for one who looks before it sleeps itself,
@@ -210,6 +210,7 @@ impl Event<'_> {
             return found;
         }
         let mut slice_ends = futex::now() + SLICE;
+        let mut armed_at = None;
         loop {
             let mut expected = if holds(Site::SeqBeforeArm) { self.seq.value(SeqCst) } else { 0 };
             if pause.is_none() {
@@ -231,7 +232,9 @@ impl Event<'_> {
             }
             let now = futex::now();
             let until = deadline.map_or(slice_ends, |deadline| deadline.min(slice_ends));
-            let longest = pause.unwrap_or(if fenced { SLICE } else { SHORT_SLICE });
+            // An arm that nobody has swept away since the last slice stands for everybody to see by now.
+            let settled = fenced || armed_at.replace(expected) == Some(expected);
+            let longest = pause.unwrap_or(if settled { SLICE } else { SHORT_SLICE });
             futex::sleep(self.seq, expected, until.saturating_duration_since(now).min(longest));
             if let Some(found) = look() {
                 return Some(found);
