@@ -6,10 +6,14 @@
 mod commands;
 mod describe;
 mod failure;
+mod feed;
+mod files;
 mod names;
 mod output;
 mod pace;
+mod player;
 mod print;
+mod progress;
 mod record;
 mod sample;
 mod scope;
@@ -21,7 +25,7 @@ mod values;
 mod wave;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
-use commands::{cat, completions, demo, generate, info, ls, man, prune, rm};
+use commands::{cat, completions, demo, generate, info, ls, man, play, prune, push, rm};
 use std::process::ExitCode;
 
 /// Live signals from one process to many, through a cyclic buffer in shared memory
@@ -39,6 +43,8 @@ struct Cli {
 enum Command {
     Demo(demo::Args),
     Gen(generate::Args),
+    Play(play::Args),
+    Push(push::Args),
     Cat(cat::Args),
     Ls(ls::Args),
     Info(info::Args),
@@ -69,6 +75,8 @@ fn main() -> ExitCode {
     let done = match &Cli::parse().command {
         Command::Demo(args) => demo::run(args),
         Command::Gen(args) => generate::run(args),
+        Command::Play(args) => play::run(args),
+        Command::Push(args) => push::run(args),
         Command::Cat(args) => cat::run(args),
         Command::Ls(args) => ls::run(args),
         Command::Info(args) => info::run(args),

@@ -21,8 +21,4 @@ impl Pace {
         // Beyond what the clock can count, "much later" is as good.
         self.start.checked_add(after).unwrap_or_else(|| Instant::now() + Duration::from_secs(3600))
     }
-
-    pub(crate) fn elapsed(self) -> Duration {
-        self.start.elapsed()
-    }
 }

@@ -20,9 +20,8 @@ pub(crate) struct Sharing {
 }
 
 impl Sharing {
-    /// The stream of that name, shared as the user wants.
-    pub(crate) fn create(&self, name: &str) -> Result<Builder, Failure> {
-        let mut builder = annulus::create(name);
+    /// The stream, shared as the user wants.
+    pub(crate) fn apply(&self, mut builder: Builder) -> Result<Builder, Failure> {
         if self.system {
             builder = builder.scope(Scope::System);
         }

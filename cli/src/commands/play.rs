@@ -1,0 +1,118 @@
+//! `annulus play`: a recorded file as a live stream.
+
+use crate::failure::{Failure, note};
+use crate::files::{self, Error, Options, Reader};
+use crate::player::{PlayArgs, Player, Signal};
+use crate::progress::Progress;
+use crate::values;
+use annulus::SampleFormat;
+use std::path::{Path, PathBuf};
+
+/// Play a file (EDF, EDF+, BDF, WAV, CSV) as if it were acquired now
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+EDF, EDF+, BDF: raw counts stay raw; the channels keep their labels, units, scales, filters; the date and time of the
+  recording become the stream's start time, taken as UTC. Nothing about the patient is kept. Annotations are skipped.
+WAV: PCM of 8, 16, 24 (as i32) or 32 bits, f32, f64, also RF64. --physical values are full scale, -1 to 1.
+CSV: a line for each frame, columns separated by comma, semicolon or tab. If a field of the first line is no number, that
+  line has the labels. A first column labelled 'position', as annulus cat writes it, or 'time' (or t, timestamp,
+  seconds) is no channel. Times are in seconds and give the rate, unless --rate does; then they are not looked at.")]
+pub(crate) struct Args {
+    /// The file
+    file: PathBuf,
+    /// The stream's name: ecg, or ecg@v2 [default: the file's, without its ending]
+    #[arg(long)]
+    name: Option<String>,
+    /// Only these channels, by label or number: Fp1,Fp2; in EDF also by rate: 256Hz
+    #[arg(long, value_delimiter = ',')]
+    channels: Vec<String>,
+    /// Start over at the end, again and again; positions go on
+    #[arg(long)]
+    repeat: bool,
+    /// Play a file that was cut off as far as it goes
+    #[arg(long)]
+    truncated: bool,
+    /// Frames per second of a CSV file
+    #[arg(long, value_parser = values::rate)]
+    rate: Option<f64>,
+    /// What the numbers of a CSV file become: i8 ... f64, or complex, two columns each: cf32 [default: f64]
+    #[arg(long = "type", value_name = "TYPE")]
+    format: Option<SampleFormat>,
+    #[command(flatten)]
+    play: PlayArgs,
+}
+
+pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    let options = Options {
+        channels: args.channels.clone(),
+        truncated: args.truncated,
+        rate: args.rate,
+        format: args.format,
+    };
+    let path = args.file.clone();
+    let reader = files::open(&path, &options).map_err(|error| failure(&path, error))?;
+    let name = args.name.clone().unwrap_or_else(|| name_of(&path));
+
+    let recording = reader.recording();
+    let (rate, frames) = (recording.rate, recording.frames);
+    for one in &recording.notes {
+        note(format!("{}: {one}", path.display()));
+    }
+    let mut builder = annulus::create(&name).device(&*recording.device);
+    if let Some(time) = recording.start_time {
+        builder = builder.start_time(time);
+    }
+    let mut player = Player::new(builder, recording.format, recording.channels.clone(), rate, &args.play)?;
+    player.feed.progress = Progress::on_terminal(player.feed.info().full_name(), rate, frames);
+    player.play(&mut Playing { reader, path, repeat: args.repeat, block: Vec::new() }, u64::MAX)
+}
+
+/// A file that is being played.
+struct Playing {
+    reader: Box<dyn Reader>,
+    path: PathBuf,
+    repeat: bool,
+    block: Vec<u8>,
+}
+
+impl Signal for Playing {
+    fn block(&mut self, _: u64, most: usize) -> Result<&[u8], Failure> {
+        self.block.clear();
+        let mut read = self.reader.read(most, &mut self.block);
+        if read.is_ok() && self.block.is_empty() && self.repeat {
+            read = self.reader.rewind().and_then(|()| self.reader.read(most, &mut self.block));
+        }
+        match read {
+            Ok(()) => Ok(&self.block),
+            Err(error) => Err(failure(&self.path, error)),
+        }
+    }
+}
+
+fn failure(path: &Path, error: Error) -> Failure {
+    match error {
+        Error::Bad(why) => Failure::Failed(format!("{}: {why}", path.display())),
+        Error::Usage(why) => Failure::Usage(format!("{}: {why}", path.display())),
+    }
+}
+
+/// What a stream of that file is called: its stem, with a dash for each character that a name may not have.
+fn name_of(path: &Path) -> String {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let legal = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
+    stem.chars().map(legal).take(128).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_gives_the_stream_its_name() {
+        let name = |path: &str| name_of(Path::new(path));
+        assert_eq!(name("/data/mitdb-208.edf"), "mitdb-208");
+        assert_eq!(name("My Recording (2).night.edf"), "My-Recording--2-.night");
+        assert_eq!(name("ÄÖ.wav"), "--");
+        assert_eq!(name(&format!("{}.csv", "x".repeat(200))).len(), 128);
+    }
+}

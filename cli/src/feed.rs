@@ -1,0 +1,145 @@
+//! A command's end of a stream that it produces: the ring it makes, how blocks get in, how it ends.
+
+use crate::failure::{Failure, note};
+use crate::progress::Progress;
+use crate::sharing::Sharing;
+use crate::stop::{SLICE, Stop};
+use crate::values::Span;
+use annulus::{Builder, Info, Kind, Producer, PushError, SampleFormat};
+use std::time::{Duration, Instant};
+
+/// The options of every command that makes a ring.
+#[derive(Debug, clap::Args)]
+pub(crate) struct RingArgs {
+    /// How much history the ring holds: 10s, or frames [default: 10s; 65536 frames without a rate]
+    #[arg(long)]
+    retain: Option<Span>,
+    /// Lose nothing: a full ring waits for its one reader, and so does the end (unless --keep)
+    #[arg(long)]
+    pub(crate) lossless: bool,
+    /// Leave the stream there when all have left
+    #[arg(long)]
+    keep: bool,
+    #[command(flatten)]
+    sharing: Sharing,
+}
+
+/// A producer at work.
+#[derive(Debug)]
+pub(crate) struct Feed {
+    producer: Producer<u8>,
+    lossless: bool,
+    keep: bool,
+    stop: Stop,
+    /// Where this producer began.
+    start: u64,
+    began: Instant,
+    /// Whether the user knows that the ring waits for its reader.
+    told: bool,
+    /// Shown while frames flow, if anybody wants to see it.
+    pub(crate) progress: Option<Progress>,
+}
+
+impl Feed {
+    /// Makes the stream that `builder` describes, or carries on with it.
+    pub(crate) fn new(builder: Builder, format: SampleFormat, ring: &RingArgs) -> Result<Self, Failure> {
+        let stop = Stop::on_signals()?;
+        let mut builder = ring
+            .sharing
+            .apply(builder)?
+            .kind(if ring.lossless { Kind::Spsc } else { Kind::Broadcast })
+            .keep(ring.keep);
+        builder = match ring.retain {
+            Some(Span::Frames(frames)) => builder.capacity(frames),
+            Some(Span::Time(time)) => builder.retain(time),
+            None => builder,
+        };
+        let producer = builder.producer_bytes(format)?;
+        Ok(Self {
+            lossless: ring.lossless,
+            keep: ring.keep,
+            stop,
+            start: producer.position(),
+            began: Instant::now(),
+            told: false,
+            progress: None,
+            producer,
+        })
+    }
+
+    pub(crate) fn info(&self) -> &Info {
+        self.producer.info()
+    }
+
+    pub(crate) fn stop(&self) -> &Stop {
+        &self.stop
+    }
+
+    /// The next frame's.
+    pub(crate) fn position(&self) -> u64 {
+        self.producer.position()
+    }
+
+    /// Frames that this producer has pushed.
+    pub(crate) fn pushed(&self) -> u64 {
+        self.producer.position() - self.start
+    }
+
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// Pushes whole frames. Into a ring that waits for its reader, as many as fit until the user has had enough.
+    pub(crate) fn push(&mut self, block: &[u8]) -> Result<(), Failure> {
+        let done = if self.lossless { self.push_all(block) } else { self.producer.push(block) };
+        done.map_err(|error| Failure::Failed(format!("{}: {error}", self.info().full_name())))?;
+        if let Some(progress) = &mut self.progress {
+            progress.show(self.producer.position(), self.producer.position() - self.start);
+        }
+        Ok(())
+    }
+
+    fn push_all(&mut self, mut block: &[u8]) -> Result<(), PushError> {
+        loop {
+            match self.producer.push_wait(block, Some(SLICE)) {
+                Err(PushError::Timeout { pushed }) => {
+                    block = &block[pushed * self.producer.info().frame_bytes..];
+                    if self.stop.raised() {
+                        return Ok(());
+                    }
+                    self.tell_once();
+                }
+                done => return done,
+            }
+        }
+    }
+
+    fn tell_once(&mut self) {
+        if !self.told {
+            self.told = true;
+            let name = self.info().full_name();
+            if let Some(progress) = &mut self.progress {
+                progress.clear();
+            }
+            note(format!("{name}: the ring is full; waiting for its reader (annulus cat {name})"));
+        }
+    }
+
+    /// Ends the stream, once its reader has everything where that was promised, and tells what was done.
+    pub(crate) fn end(mut self) {
+        let elapsed = self.elapsed().as_secs_f64();
+        if self.lossless && !self.keep {
+            while !self.stop.raised() && !self.producer.drain(Some(SLICE)) {}
+        }
+        if let Some(progress) = &mut self.progress {
+            progress.clear();
+        }
+        let (name, position) = (self.info().full_name(), self.position());
+        let pushed = self.pushed();
+        self.producer.finish();
+        let rate = pushed as f64 / elapsed;
+        note(format!(
+            "{name}: {pushed} frames in {elapsed:.3} s ({rate:.1} Hz), ended at position {position}"
+        ));
+    }
+}
