@@ -64,7 +64,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     }
     let mut player = Player::new(builder, recording.format, recording.channels.clone(), rate, &args.play)?;
     player.feed.progress = Progress::on_terminal(player.feed.info().full_name(), rate, frames);
-    player.play(&mut Playing { reader, path, repeat: args.repeat, block: Vec::new() }, u64::MAX)
+    let mut playing = Playing { reader, path, repeat: args.repeat, block: Vec::new(), broken: None };
+    player.play(&mut playing, u64::MAX)
 }
 
 /// A file that is being played.
@@ -73,14 +74,34 @@ struct Playing {
     path: PathBuf,
     repeat: bool,
     block: Vec<u8>,
+    /// What ended it in the middle of the last block, to be told when that has been played.
+    broken: Option<Error>,
+}
+
+impl Playing {
+    fn read(&mut self, most: usize) -> Result<(), Error> {
+        if let Some(error) = self.broken.take() {
+            return Err(error);
+        }
+        let read = self.reader.read(most, &mut self.block);
+        let whole = self.block.len() - self.block.len() % self.reader.recording().frame_bytes();
+        match read {
+            Err(error) if whole > 0 => {
+                self.block.truncate(whole);
+                self.broken = Some(error);
+                Ok(())
+            }
+            read => read,
+        }
+    }
 }
 
 impl Signal for Playing {
     fn block(&mut self, _: u64, most: usize) -> Result<&[u8], Failure> {
         self.block.clear();
-        let mut read = self.reader.read(most, &mut self.block);
+        let mut read = self.read(most);
         if read.is_ok() && self.block.is_empty() && self.repeat {
-            read = self.reader.rewind().and_then(|()| self.reader.read(most, &mut self.block));
+            read = self.reader.rewind().and_then(|()| self.read(most));
         }
         match read {
             Ok(()) => Ok(&self.block),
