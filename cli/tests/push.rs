@@ -15,7 +15,8 @@ fn start(place: &Place, line: &str) -> Child {
 }
 
 /// Waits for its end; what it says fits into a pipe.
-fn done(child: Child) -> Done {
+fn done(mut child: Child) -> Done {
+    until("the end of annulus push", || child.try_wait().unwrap().is_some());
     let output = child.wait_with_output().unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(!stderr.contains("panicked"), "{stderr}");

@@ -150,12 +150,14 @@ impl First {
         };
         let at = float(&record[0]).ok_or_else(|| no_number(record, 0, None))?;
         match last {
-            Some(last) if (at - last - step).abs() > step / 2.0 => Err(format!(
+            None => Ok(Some(at)),
+            Some(last) if (at - last - step).abs() <= step / 2.0 => Ok(Some(at)),
+            // Also where it is no time at all: NaN is not near anything.
+            Some(last) => Err(format!(
                 ": the first column goes from {last} to {at} instead of {}: \
                  frames are missing or doubled, and gaps cannot be played yet",
                 last + step
             )),
-            _ => Ok(Some(at)),
         }
     }
 }

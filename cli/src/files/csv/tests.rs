@@ -102,6 +102,7 @@ fn gaps_are_not_passed_over() {
     let lost = read("position,x\n5,1\n6,2\n9,3\n", Some(5.0)).unwrap_err();
     assert!(lost.starts_with("line 4: the first column goes from 6 to 9 instead of 7"), "{lost}");
     assert!(read("position,x\n5,1\n5,2\n", Some(5.0)).unwrap_err().starts_with("line 3:"));
+    assert!(read("position,x\n5,1\nnan,2\n", Some(5.0)).unwrap_err().starts_with("line 3:"));
     let pause: String = (0..50).map(|at| format!("{},0\n", if at < 40 { at } else { at + 7 })).collect();
     assert!(read(&format!("t,x\n{pause}"), None).unwrap_err().starts_with("line 42: "));
     assert!(read(&format!("t,x\n{pause}"), Some(1.0)).is_ok(), "the user's rate counts");

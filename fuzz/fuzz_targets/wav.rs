@@ -1,0 +1,22 @@
+//! The reader of WAV files, on any bytes.
+
+#![no_main]
+#![allow(dead_code)]
+
+#[path = "../../cli/src/files/mod.rs"]
+mod files;
+mod reading;
+#[path = "../../cli/src/sample.rs"]
+mod sample;
+
+use files::{Wav, Options};
+use libfuzzer_sys::fuzz_target;
+use std::io::Cursor;
+
+fuzz_target!(|bytes: &[u8]| {
+    for options in [
+        Options::default(), Options { truncated: true, channels: vec!["2".into(), "1".into()], ..Options::default() },
+    ] {
+        reading::check(Wav::new(Cursor::new(bytes), &options), bytes.len());
+    }
+});
