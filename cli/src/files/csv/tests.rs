@@ -118,7 +118,7 @@ fn bad_lines_are_named() {
     let why = |text: &str, format: &str| read(text, format).unwrap_err();
     assert_eq!(why("a,b\n1,2\n3\n", ""), "line 3 has 1 fields, but the first line has 2");
     assert_eq!(why("a,b\n1,2\n\n\n3,4,5\n", ""), "line 5 has 3 fields, but the first line has 2");
-    assert_eq!(why("a,b\r\n\r\n1,2\r\n3\r\n", ""), "line 4 has 1 fields, but the first line has 2");
+    assert_eq!(why("a,b\r\n1,2\r\n\r\n3\r\n", ""), "line 4 has 1 fields, but the first line has 2");
     assert_eq!(why("\"a\nb\",b\n1,2\n3", ""), "line 4 has 1 fields, but the first line has 2");
     assert_eq!(why("a,b\n1,2\n3,x y\n", ""), "line 3, column 2: 'x y' is no f64 (see --type)");
     assert_eq!(why("a,b\n1,\n", ""), "line 2, column 2: '' is no f64 (see --type)");
