@@ -29,7 +29,7 @@ pub(crate) struct Args {
     #[arg(long, value_delimiter = ',')]
     label: Vec<String>,
     /// Unit of the physical values: uV
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     unit: String,
     /// Physical units per raw count
     #[arg(long, default_value_t = 1.0, allow_negative_numbers = true)]
@@ -38,7 +38,7 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 0.0, allow_negative_numbers = true)]
     offset: f64,
     /// What the samples come from
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     device: String,
     #[command(flatten)]
     ring: RingArgs,
