@@ -16,7 +16,7 @@ mod values;
 mod wave;
 
 use clap::{Parser, Subcommand};
-use commands::{cat, demo, generate, info, ls, rm};
+use commands::{cat, demo, generate, info, ls, rm, view};
 use std::process::ExitCode;
 
 /// Live signals from one process to many, through a cyclic buffer in shared memory
@@ -32,6 +32,7 @@ struct Cli {
 enum Command {
     Demo(demo::Args),
     Gen(generate::Args),
+    View(view::Args),
     Cat(cat::Args),
     Ls(ls::Args),
     Info(info::Args),
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
     let done = match &Cli::parse().command {
         Command::Demo(args) => demo::run(args),
         Command::Gen(args) => generate::run(args),
+        Command::View(args) => view::run(args),
         Command::Cat(args) => cat::run(args),
         Command::Ls(args) => ls::run(args),
         Command::Info(args) => info::run(args),

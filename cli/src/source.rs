@@ -45,21 +45,29 @@ impl From<ReadError> for Stopped {
     }
 }
 
+/// Observes the stream of that full name, of any kind. If it has no seat left that is done without one, and the text
+/// says so.
+pub(crate) fn observe(name: &str, start: Start) -> Result<(Observer<u8>, Option<String>), Error> {
+    match annulus::open(name).start(start).observer_bytes() {
+        Err(Error::NoSeat { capacity, .. }) => {
+            let why = format!("all {capacity} seats of {name} are taken: reading without one, unlisted");
+            Ok((annulus::open(name).start(start).unseated().observer_bytes()?, Some(why)))
+        }
+        opened => Ok((opened?, None)),
+    }
+}
+
 impl Source {
     /// Attaches to the stream of that full name. An spsc stream's reader takes its frames out, unless it taps.
     pub(crate) fn open(name: &str, reading: Reading) -> Result<Self, Error> {
         if !reading.tap && annulus::open(name).status()?.info.kind == Kind::Spsc {
             return annulus::open(name).consumer_bytes().map(Self::Consumer);
         }
-        let start = reading.start.unwrap_or(Start::Now);
-        let observer = match annulus::open(name).start(start).observer_bytes() {
-            Err(Error::NoSeat { capacity, .. }) => {
-                note(format!("all {capacity} seats of {name} are taken: reading without one, unlisted"));
-                annulus::open(name).start(start).unseated().observer_bytes()
-            }
-            opened => opened,
-        };
-        Ok(Self::Observer(observer?, Vec::new()))
+        let (observer, unseated) = observe(name, reading.start.unwrap_or(Start::Now))?;
+        if let Some(why) = unseated {
+            note(why);
+        }
+        Ok(Self::Observer(observer, Vec::new()))
     }
 
     /// Why a stream that was asked for cannot be read, and what to do.

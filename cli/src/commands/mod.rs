@@ -6,3 +6,4 @@ pub(crate) mod generate;
 pub(crate) mod info;
 pub(crate) mod ls;
 pub(crate) mod rm;
+pub(crate) mod view;
