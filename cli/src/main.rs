@@ -10,6 +10,7 @@ mod print;
 mod record;
 mod sample;
 mod scope;
+mod snapshot;
 mod source;
 mod stop;
 mod values;

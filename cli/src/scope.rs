@@ -23,7 +23,7 @@ mod screen;
 pub(crate) mod selection;
 mod session;
 pub(crate) mod traces;
-mod view;
+pub(crate) mod view;
 
 pub(crate) use session::Session;
-pub(crate) use view::Options;
+pub(crate) use view::{Options, View};

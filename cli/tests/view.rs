@@ -248,6 +248,30 @@ fn what_was_overwritten_while_it_was_paused_is_told() {
 }
 
 #[test]
+fn one_who_is_held_up_is_told_what_it_lost() {
+    let place = Place::new();
+    let _producer = place.generate("a", "--rate 10000 --retain 100ms");
+    let mut terminal = view(&place, "a --seconds 10s");
+    terminal.until_shows(&["live", "lost 0"]);
+    terminal.signal(Signal::STOP);
+    let position = place.position("a");
+    until("it is lapped several times", || place.position("a") > position + 10_000);
+    terminal.signal(Signal::CONT);
+    // A cross under each column that lacks something, and nothing is drawn there.
+    until("the loss is shown", || !terminal.text().contains("lost 0 "));
+    terminal.press(b" ");
+    terminal.until_shows(&["paused", "\u{d7}\u{d7}\u{d7}\u{d7}"]);
+    let text = terminal.text();
+    let lines: Vec<Vec<char>> = text.lines().map(|line| line.chars().collect()).collect();
+    let (first, axis) = find(&lines, "\u{d7}\u{d7}\u{d7}\u{d7}").unwrap();
+    for line in &lines[1..axis] {
+        assert_eq!(line[first + 1..first + 3], [' ', ' '], "{text}");
+    }
+    terminal.press(b"q");
+    terminal.assert_restored(0);
+}
+
+#[test]
 fn hundreds_of_channels_are_turned_over() {
     let place = Place::new();
     let done = place.run("gen --name a --channels 300 --frames 1000 --speed max --keep");

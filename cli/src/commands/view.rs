@@ -3,10 +3,11 @@
 use crate::failure::{Failure, note};
 use crate::names;
 use crate::scope::{Options, Session};
+use crate::snapshot::{self, Size, Target};
 use crate::source::{self, Source};
 use crate::stop::Stop;
 use crate::values;
-use annulus::Start;
+use annulus::{Observer, Start};
 use std::io::{self, IsTerminal};
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use std::time::Duration;
 pub(crate) struct Args {
     /// The stream: ecg@v2, or ecg where that is clear
     name: String,
-    /// How much is in view: 10s, 250ms [default: 6 s, or what the ring holds if that is less]
+    /// How much is in view: 10s, 250ms [default: 6s, or what the ring holds if that is less]
     #[arg(long, value_parser = values::duration)]
     seconds: Option<Duration>,
     /// Show these channels only: labels, or numbers from 1, like Fp1,Cz or 1-8,12
@@ -27,6 +28,12 @@ pub(crate) struct Args {
     /// Fix the gain: so many units from the bottom to the top of a channel's row
     #[arg(long, value_name = "UNITS", value_parser = height)]
     gain: Option<f64>,
+    /// Draw the newest that is retained into a file instead, .svg or .png
+    #[arg(long, value_name = "FILE", value_parser = Target::parse)]
+    snapshot: Option<Target>,
+    /// Pixels of the snapshot, like 1200x400 [default: as many as the channels need]
+    #[arg(long, value_name = "WxH", requires = "snapshot")]
+    size: Option<Size>,
 }
 
 /// Units from bottom to top.
@@ -44,6 +51,10 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         overlay: args.overlay,
         gain: args.gain,
     };
+    if let Some(target) = &args.snapshot {
+        let stop = Stop::on_signals()?;
+        return snapshot::write(open(&args.name)?, &options, target, args.size, &stop);
+    }
     if !io::stdout().is_terminal() {
         return Err(Failure::Usage(format!(
             "view draws on a terminal, and stdout is none: use annulus cat {0}, or annulus view {0} --snapshot FILE",
@@ -51,10 +62,15 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         )));
     }
     let stop = Stop::on_a_terminal()?;
-    let name = names::resolve(&args.name)?;
+    let observer = open(&args.name)?;
+    Session { options, producer: "producer", ends_with_stream: false }.run(observer, || stop.raised())
+}
+
+fn open(name: &str) -> Result<Observer<u8>, Failure> {
+    let name = names::resolve(name)?;
     let (observer, unseated) = source::observe(&name, Start::Now).map_err(Source::failure)?;
     if let Some(why) = unseated {
         note(why);
     }
-    Session { options, producer: "producer", ends_with_stream: false }.run(observer, || stop.raised())
+    Ok(observer)
 }

@@ -15,6 +15,23 @@ const DOWN: usize = 4;
 /// The bits of Unicode's braille patterns, by column and row.
 const BITS: [[u8; DOWN]; ACROSS] = [[0x01, 0x02, 0x04, 0x40], [0x08, 0x10, 0x20, 0x80]];
 
+/// All bits of a column of a cell from one to another.
+const BARS: [[[u8; DOWN]; DOWN]; ACROSS] = bars();
+
+const fn bars() -> [[[u8; DOWN]; DOWN]; ACROSS] {
+    let mut bars = [[[0; DOWN]; DOWN]; ACROSS];
+    let mut index = 0;
+    while index < ACROSS * DOWN * DOWN * DOWN {
+        let (x, first, last, y) =
+            (index / (DOWN * DOWN * DOWN), index / (DOWN * DOWN) % DOWN, index / DOWN % DOWN, index % DOWN);
+        if first <= y && y <= last {
+            bars[x][first][last] |= BITS[x][y];
+        }
+        index += 1;
+    }
+    bars
+}
+
 /// A picture made of dots.
 #[derive(Debug)]
 pub(crate) struct Dots {
@@ -37,8 +54,28 @@ impl Dots {
         }
     }
 
+    /// All dots of a column from one to another; a cell at a time, since this is most of the work.
+    fn bar(&mut self, x: usize, top: usize, bottom: usize, color: Color) {
+        let (width, height) = self.cells;
+        if x / ACROSS >= width {
+            return;
+        }
+        for row in top / DOWN..(bottom / DOWN + 1).min(height) {
+            let (first, last) = (top.saturating_sub(row * DOWN), (bottom - row * DOWN).min(DOWN - 1));
+            let (bits, last_color) = &mut self.patterns[row * width + x / ACROSS];
+            *bits |= BARS[x % ACROSS][first][last];
+            *last_color = color;
+        }
+    }
+
     /// From one dot to another.
     fn line(&mut self, from: (usize, usize), to: (usize, usize), color: Color) {
+        if to.0 == from.0 + 1 {
+            // Half of the way in each column.
+            let middle = usize::midpoint(from.1, to.1);
+            self.bar(from.0, from.1.min(middle), from.1.max(middle), color);
+            return self.bar(to.0, to.1.min(middle), to.1.max(middle), color);
+        }
         let steps = from.0.abs_diff(to.0).max(from.1.abs_diff(to.1));
         let at = |from: usize, to: usize, step: usize| {
             let share = step as f64 / steps.max(1) as f64;
@@ -72,7 +109,7 @@ impl Dots {
                 before = None;
                 continue;
             };
-            self.line((x, high), (x, low), color);
+            self.bar(x, high, low, color);
             if let Some((at, above, below, end)) = before
                 && end == frames.start
                 && !breaks.contains(&end)

@@ -222,17 +222,11 @@ fn overlaid(layout: &Layout, view: &mut View, status: &Status, buffer: &mut Buff
     let mut dots = Dots::new(layout.plot.width.into(), layout.plot.height.into());
     let rows = 0..usize::from(layout.plot.height);
     for (number, extent) in &extents {
+        let color = color_of(&page, *number);
         let zero = if view.centred() { extent.baseline } else { 0.0 };
         let trace = (*number, &view.traces()[*number]);
         let height = |value: f64| range.height(value - zero);
-        dots.trace(
-            rows.clone(),
-            view.columns(),
-            trace,
-            height,
-            &status.restarts,
-            COLORS[number % COLORS.len()],
-        );
+        dots.trace(rows.clone(), view.columns(), trace, height, &status.restarts, color);
     }
     dots.show(layout.plot, buffer);
 
@@ -244,7 +238,7 @@ fn overlaid(layout: &Layout, view: &mut View, status: &Status, buffer: &mut Buff
         let cursor = view.cursor().and_then(|x| view.columns().extent(x, number));
         let value = cursor.map_or_else(String::new, |raw| trace.values(trace.physical(raw)));
         let text = format!("{} {value}", trace.title());
-        let color = COLORS[number % COLORS.len()];
+        let color = color_of(&page, number);
         buffer.set_stringn(panel.x, panel.y + 1 + line as u16, text, panel.width.into(), color);
     }
     if page.len() > room && room > 0 {
@@ -252,6 +246,11 @@ fn overlaid(layout: &Layout, view: &mut View, status: &Status, buffer: &mut Buff
         let blank = format!("{more:<width$}", width = panel.width.into());
         buffer.set_stringn(panel.x, panel.y + room as u16, blank, panel.width.into(), Color::DarkGray);
     }
+}
+
+/// Neighbours among those that are shown differ, whatever is hidden between them.
+fn color_of(page: &[usize], number: usize) -> Color {
+    COLORS[page.partition_point(|&other| other < number) % COLORS.len()]
 }
 
 /// Upright lines: the cursor, and where another producer carried on.

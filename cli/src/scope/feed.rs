@@ -76,11 +76,12 @@ impl Feed {
         oldest..oldest + self.observer.available()
     }
 
-    /// From where on it is worth to read: the oldest frames are overwritten just now.
-    fn floor(&mut self) -> u64 {
-        let oldest = self.retained().start;
-        let moving = oldest > 0 && matches!(self.producer, Producer::Is(ProducerState::Live { .. }));
-        oldest + if moving { self.observer.info().capacity / 64 } else { 0 }
+    /// The same without the oldest frames, if they are being overwritten just now: reading them would come too late.
+    pub(crate) fn readable(&mut self) -> Range<u64> {
+        let Range { start, end } = self.retained();
+        let moving = start > 0 && matches!(self.producer, Producer::Is(ProducerState::Live { .. }));
+        let edge = if moving { self.observer.info().capacity / 64 } else { 0 };
+        (start + edge).min(end)..end
     }
 
     /// Nobody follows: what is overwritten from here on without being read is no loss.
@@ -107,7 +108,7 @@ impl Feed {
     /// Reads these frames, or finds that they are gone. False: they are not there yet.
     fn take(&mut self, columns: &mut Columns, wanted: Range<u64>) -> Result<bool, Failure> {
         let backwards = wanted.end == columns.known().start && !columns.known().is_empty();
-        let floor = self.floor().clamp(wanted.start, wanted.end);
+        let floor = self.readable().start.clamp(wanted.start, wanted.end);
         if floor > wanted.start && backwards {
             // From right to left: first those that are there.
             if floor < wanted.end {

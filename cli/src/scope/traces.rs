@@ -91,7 +91,7 @@ impl Trace {
 }
 
 /// Whoever makes a stream names its channels; the terminal must not take that for commands.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars().filter(|letter| !letter.is_control()).collect()
 }
 

@@ -193,13 +193,23 @@ impl View {
 
     /// The traces on the page, as far as they are kept.
     pub(crate) fn page(&mut self) -> Vec<usize> {
+        if self.overlay && !self.selection.solo() {
+            return self.rows();
+        }
         let band = self.columns.band();
-        let page = if self.overlay && !self.selection.solo() {
-            self.selection.shown()
-        } else {
-            self.selection.page(self.lines)
-        };
-        page.iter().copied().filter(|trace| band.contains(trace)).collect()
+        self.selection.page(self.lines).iter().copied().filter(|trace| band.contains(trace)).collect()
+    }
+
+    /// All traces that are shown, as far as they are kept.
+    pub(crate) fn rows(&self) -> Vec<usize> {
+        let band = self.columns.band();
+        self.selection.shown().iter().copied().filter(|trace| band.contains(trace)).collect()
+    }
+
+    /// Shows no more frames than these.
+    pub(crate) fn shorten(&mut self, frames: u64) {
+        let grid = self.columns.grid();
+        self.rebuild(Grid::new(grid.span().min(frames), grid.columns()), self.columns.band());
     }
 
     /// What these traces do in the picture.
