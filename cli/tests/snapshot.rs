@@ -137,6 +137,29 @@ fn it_waits_for_the_first_frame_of_a_live_producer() {
 }
 
 #[test]
+fn nothing_is_drawn_where_nothing_is_known() {
+    let place = Place::new();
+    let create = annulus::create("a").directory(place.path()).channels([Channel::new("x")]);
+    let mut producer = create.rate(100.0).keep(true).producer::<f32>().unwrap();
+    for value in [1.0, f32::NAN, 2.0] {
+        producer.push(&[value; 100]).unwrap();
+    }
+    let (svg, _) = snapshot(&place, "a.svg", "--seconds 3s --size 962x300");
+    // 800 columns from 150 on: the middle third is empty.
+    let svg = String::from_utf8(svg).unwrap();
+    for line in svg.split("points=\"").skip(1).map(|rest| rest.split('"').next().unwrap()) {
+        let x: Vec<f64> =
+            line.split_whitespace().map(|pair| pair.split_once(',').unwrap().0.parse().unwrap()).collect();
+        let (left, right) =
+            (x.iter().copied().fold(f64::MAX, f64::min), x.iter().copied().fold(0.0, f64::max));
+        // The time axis itself goes from side to side.
+        let across = left < 410.0 && right > 690.0;
+        assert!(!across || x.len() == 2 && line.matches(",266").count() == 2, "{line}");
+    }
+    assert!(longest_line(&svg).len() >= 99);
+}
+
+#[test]
 fn a_stream_that_runs_and_one_whose_producer_died_are_drawn() {
     let place = Place::new();
     let producer = place.generate("a", "--channels 300 --rate 20000 --retain 200ms");

@@ -230,7 +230,7 @@ fn what_was_overwritten_while_it_was_paused_is_told() {
     let mut producer = create.rate(1000.0).capacity(4096).producer::<i32>().unwrap();
     producer.push(&[1; 1000]).unwrap();
     producer.push(&[2; 1000]).unwrap();
-    let mut terminal = view(&place, "a --seconds 2s");
+    let mut terminal = view(&place, "a --seconds 6s");
     terminal.until_shows(&["position 2000 = ", "lost 0"]);
     terminal.press(b" ");
     terminal.until_shows(&["paused"]);

@@ -111,6 +111,19 @@ fn frames_that_were_lapped_are_lost_and_shown_as_such() {
 }
 
 #[test]
+fn a_loss_is_counted_once() {
+    let place = Place::new();
+    let mut producer = place.producer(Kind::Broadcast);
+    push(&mut producer, 100);
+    let mut feed = place.feed();
+    push(&mut producer, 9900);
+    for _ in 0..2 {
+        fill(&mut feed, &mut columns(3000, 30), 0..3000);
+        assert_eq!(feed.lost(), 2900);
+    }
+}
+
+#[test]
 fn nothing_is_lost_by_one_who_does_not_follow() {
     let place = Place::new();
     let mut producer = place.producer(Kind::Broadcast);
