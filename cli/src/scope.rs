@@ -4,9 +4,9 @@
 //! |---|---|
 //! | `grid.rs`, `columns.rs` | which frame is in which column, and what the columns keep |
 //! | `traces.rs`, `selection.rs`, `gain.rs`, `axis.rs` | what values mean; which are shown, how high, when |
-//! | `view.rs` | all of that together, and what the user may change |
+//! | `view.rs`, `view/change.rs` | all of that together, and what the user may change |
 //! | `feed.rs`, `rate.rs` | from the stream into the columns |
-//! | `layout.rs`, `dots.rs`, `draw.rs`, `keys.rs` | the picture on a terminal |
+//! | `layout.rs`, `dots.rs`, `draw.rs`, `draw/words.rs`, `keys.rs` | the picture on a terminal |
 //! | `screen.rs`, `session.rs` | the terminal, and the way from picture to picture |
 
 pub(crate) mod axis;
