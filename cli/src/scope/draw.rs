@@ -113,6 +113,7 @@ fn labels(
     let Some(panel) = layout.panel.filter(|_| !rows.is_empty()) else { return };
     let line = |row: usize| panel.y + row as u16;
     let right = |row: usize, text: &str, style: Style, buffer: &mut Buffer| {
+        let text = fitting(text, panel.width);
         let width = text.chars().count() as u16;
         let x = panel.x + panel.width.saturating_sub(width);
         buffer.set_stringn(x, line(row), text, panel.width.into(), style);
@@ -137,6 +138,15 @@ fn labels(
     }
     let room = panel.width.saturating_sub(taken);
     buffer.set_stringn(panel.x, line(top), title, room.into(), style);
+}
+
+/// The text, or what fits of it and a mark that there is more: half a number would be a wrong one.
+fn fitting(text: &str, width: u16) -> String {
+    let text = text.trim_end();
+    if text.chars().count() <= width.into() {
+        return text.to_owned();
+    }
+    text.chars().take(usize::from(width).saturating_sub(1)).chain(['\u{2026}']).collect()
 }
 
 /// A number beside the picture.
@@ -173,7 +183,7 @@ fn overlaid(layout: &Layout, view: &mut View, status: &Status, buffer: &mut Buff
         let trace = &view.traces()[number];
         let cursor = view.cursor().and_then(|x| view.columns().extent(x, number));
         let value = cursor.map_or_else(String::new, |raw| trace.values(trace.physical(raw)));
-        let text = format!("{} {value}", trace.title());
+        let text = fitting(&format!("{} {value}", trace.title()), panel.width);
         let color = color_of(&page, number);
         buffer.set_stringn(panel.x, panel.y + 1 + line as u16, text, panel.width.into(), color);
     }

@@ -37,7 +37,7 @@ impl Layout {
         let axis = bordered.then(|| Rect { y: plot.bottom() - 1, height: 1, ..plot });
         plot.height -= u16::from(axis.is_some());
         let title = traces.iter().map(|trace| trace.title().chars().count()).max().unwrap_or(0);
-        let wanted = (title + NUMBER).clamp(12, 28).min(usize::from(plot.width) / 3) as u16;
+        let wanted = (title + NUMBER).clamp(16, 28).min(usize::from(plot.width) / 3) as u16;
         let panel = (bordered && wanted >= 8).then_some(Rect { width: wanted, ..plot });
         // A blank column is between labels and picture.
         let taken = panel.map_or(0, |panel| panel.width + 1);

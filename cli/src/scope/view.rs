@@ -236,7 +236,7 @@ impl View {
         let behind = grid.column(end.saturating_sub(1)) + 1;
         let left = behind.saturating_sub(grid.columns() as u128);
         self.columns.move_to(left);
-        self.wanted = grid.start(left)..grid.start(behind).min(self.retained.end);
+        self.wanted = grid.start(left)..end.min(self.retained.end);
     }
 }
 
