@@ -83,7 +83,7 @@ pub(crate) fn status(status: &Status) -> Value {
         "observable": info.observable,
         "keep": info.keep,
         "bytes": info.bytes,
-        "access": json!({ "owner": info.owner, "group": info.group, "mode": format!("{:o}", info.mode) }),
+        "access": json!({ "system": info.scope == annulus::Scope::System, "owner": info.owner, "group": info.group, "mode": format!("{:o}", info.mode) }),
         "seen_seconds": status.seen.as_secs_f64(),
         "device": info.device,
         "metadata": metadata(&info.metadata_json),

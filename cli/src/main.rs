@@ -18,6 +18,7 @@ mod record;
 mod sample;
 mod scope;
 mod sharing;
+mod snapshot;
 mod source;
 mod stop;
 mod users;
@@ -25,7 +26,7 @@ mod values;
 mod wave;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
-use commands::{cat, completions, demo, generate, info, ls, man, play, prune, push, rm};
+use commands::{cat, completions, demo, generate, info, ls, man, play, prune, push, rm, view};
 use std::process::ExitCode;
 
 /// Live signals from one process to many, through a cyclic buffer in shared memory
@@ -45,6 +46,7 @@ enum Command {
     Gen(generate::Args),
     Play(play::Args),
     Push(push::Args),
+    View(view::Args),
     Cat(cat::Args),
     Ls(ls::Args),
     Info(info::Args),
@@ -77,6 +79,7 @@ fn main() -> ExitCode {
         Command::Gen(args) => generate::run(args),
         Command::Play(args) => play::run(args),
         Command::Push(args) => push::run(args),
+        Command::View(args) => view::run(args),
         Command::Cat(args) => cat::run(args),
         Command::Ls(args) => ls::run(args),
         Command::Info(args) => info::run(args),

@@ -2,7 +2,7 @@
 
 use crate::describe;
 use crate::failure::Failure;
-use annulus::{Listed, Open, ProducerState, Scope};
+use annulus::{Info, Listed, Open, ProducerState, Scope};
 use std::fmt;
 
 /// A stream that exists, as the user names it.
@@ -30,6 +30,11 @@ pub(crate) struct Stream {
 }
 
 impl Named {
+    /// As the user typed it.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The stream that is meant. Without a version that is the only one there is, or the only live one.
     pub(crate) fn resolve(&self) -> Result<Stream, Failure> {
         self.place.resolve(&self.name)
@@ -50,6 +55,11 @@ impl Place {
 }
 
 impl Stream {
+    /// The one that this is, or whichever has its name by now.
+    pub(crate) fn named_as(info: &Info) -> Self {
+        Self { name: info.full_name(), scope: info.scope }
+    }
+
     pub(crate) fn open(&self) -> Open {
         annulus::open(&self.name).scope(self.scope)
     }

@@ -1,8 +1,11 @@
 //! The number types of samples: their bytes, their text, and the range that a generator may use.
 
 /// A number as streams carry it, little-endian.
-pub(crate) trait Number: Copy {
+pub(crate) trait Number: Copy + PartialOrd {
     const BYTES: usize;
+    /// No value is below the first or above the second.
+    const LEAST: Self;
+    const MOST: Self;
     /// Counting up from 0, how many bits are exact and not negative.
     const COUNTER_BITS: u32;
     /// What a generator's 0 and the step from 0 to 1 are in this type; leaves some headroom.
@@ -25,9 +28,11 @@ pub(crate) trait Number: Copy {
 }
 
 macro_rules! number {
-    ($($number:ty: counter $bits:expr, zero $zero:expr, one $one:expr, whole $whole:expr, $printer:ident;)*) => {$(
+    ($($number:ty: counter $bits:expr, zero $zero:expr, one $one:expr, whole $whole:expr, from $least:ident to $most:ident, $printer:ident;)*) => {$(
         impl Number for $number {
             const BYTES: usize = size_of::<$number>();
+            const LEAST: Self = <$number>::$least;
+            const MOST: Self = <$number>::$most;
             const COUNTER_BITS: u32 = $bits;
             const ZERO: f64 = $zero;
             const ONE: f64 = $one;
@@ -63,15 +68,15 @@ macro_rules! number {
 }
 
 number! {
-    i8: counter 7, zero 0.0, one 100.0, whole true, itoa;
-    u8: counter 8, zero 128.0, one 100.0, whole true, itoa;
-    i16: counter 15, zero 0.0, one 25e3, whole true, itoa;
-    u16: counter 16, zero 32_768.0, one 25e3, whole true, itoa;
-    i32: counter 31, zero 0.0, one 2e9, whole true, itoa;
-    u32: counter 32, zero 2_147_483_648.0, one 2e9, whole true, itoa;
-    i64: counter 53, zero 0.0, one 4e15, whole true, itoa;
-    f32: counter 24, zero 0.0, one 1.0, whole false, zmij;
-    f64: counter 53, zero 0.0, one 1.0, whole false, zmij;
+    i8: counter 7, zero 0.0, one 100.0, whole true, from MIN to MAX, itoa;
+    u8: counter 8, zero 128.0, one 100.0, whole true, from MIN to MAX, itoa;
+    i16: counter 15, zero 0.0, one 25e3, whole true, from MIN to MAX, itoa;
+    u16: counter 16, zero 32_768.0, one 25e3, whole true, from MIN to MAX, itoa;
+    i32: counter 31, zero 0.0, one 2e9, whole true, from MIN to MAX, itoa;
+    u32: counter 32, zero 2_147_483_648.0, one 2e9, whole true, from MIN to MAX, itoa;
+    i64: counter 53, zero 0.0, one 4e15, whole true, from MIN to MAX, itoa;
+    f32: counter 24, zero 0.0, one 1.0, whole false, from NEG_INFINITY to INFINITY, zmij;
+    f64: counter 53, zero 0.0, one 1.0, whole false, from NEG_INFINITY to INFINITY, zmij;
 }
 
 /// Evaluates `$body` with the type alias `$name` set to the Rust type of an [`annulus::SampleType`].

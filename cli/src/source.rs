@@ -46,21 +46,29 @@ impl From<ReadError> for Stopped {
     }
 }
 
+/// Observes a stream of any kind. If it has no seat left that is done without one, and the text
+/// says so.
+pub(crate) fn observe(stream: &Stream, start: Start) -> Result<(Observer<u8>, Option<String>), Error> {
+    match stream.open().start(start).observer_bytes() {
+        Err(Error::NoSeat { capacity, .. }) => {
+            let why = format!("all {capacity} seats of {stream} are taken: reading without one, unlisted");
+            Ok((stream.open().start(start).unseated().observer_bytes()?, Some(why)))
+        }
+        opened => Ok((opened?, None)),
+    }
+}
+
 impl Source {
     /// Attaches to a stream. An spsc stream's reader takes its frames out, unless it taps.
     pub(crate) fn open(stream: &Stream, reading: Reading) -> Result<Self, Error> {
         if !reading.tap && stream.open().status()?.info.kind == Kind::Spsc {
             return stream.open().consumer_bytes().map(Self::Consumer);
         }
-        let start = reading.start.unwrap_or(Start::Now);
-        let observer = match stream.open().start(start).observer_bytes() {
-            Err(Error::NoSeat { capacity, .. }) => {
-                note(format!("all {capacity} seats of {stream} are taken: reading without one, unlisted"));
-                stream.open().start(start).unseated().observer_bytes()
-            }
-            opened => opened,
-        };
-        Ok(Self::Observer(observer?, Vec::new()))
+        let (observer, unseated) = observe(stream, reading.start.unwrap_or(Start::Now))?;
+        if let Some(why) = unseated {
+            note(why);
+        }
+        Ok(Self::Observer(observer, Vec::new()))
     }
 
     /// Why a stream that was asked for cannot be read, and what to do.

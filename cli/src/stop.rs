@@ -29,6 +29,15 @@ impl Stop {
         Ok(stop)
     }
 
+    /// For a process that draws on a terminal: raised by SIGINT and SIGTERM. When the terminal is gone, SIGHUP may
+    /// kill: nothing has to be restored, and crossterm would spin.
+    pub(crate) fn on_a_terminal() -> io::Result<Self> {
+        let stop = Self::default();
+        stop.watch(SIGINT)?;
+        stop.watch(SIGTERM)?;
+        Ok(stop)
+    }
+
     /// For a process whose parent decides when it is over, and leaves `others` to it: signals that the terminal sends
     /// to both.
     pub(crate) fn of_a_part(others: &[i32]) -> io::Result<Self> {

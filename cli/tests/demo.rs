@@ -59,6 +59,20 @@ fn killing_the_parent_ends_its_processes() {
 }
 
 #[test]
+fn a_viewer_that_dies_with_the_parent_leaves_nothing_either() {
+    let place = Place::new();
+    let demo = place.start("demo");
+    let info = place.info(&started(&place, &demo)).unwrap();
+    let attached = info["attached"].as_array().unwrap();
+    let viewer = attached.iter().find(|one| one["role"] == "observer").unwrap();
+    let viewer = Pid::from_raw(viewer["pid"].as_i64().unwrap() as i32).unwrap();
+    kill_process(viewer, Signal::STOP).unwrap();
+    demo.kill();
+    until("the directory is empty", || place.files().is_empty());
+    kill_process(viewer, Signal::KILL).unwrap();
+}
+
+#[test]
 fn a_killed_acquisition_is_a_failure_and_leaves_nothing() {
     let place = Place::new();
     let demo = place.start("demo");

@@ -6,7 +6,7 @@ use crate::layout::{GATE_BYTE, RETIRED, SEAT_BYTES};
 use crate::ring::{Death, Peers};
 use crate::seat::{self, Role, Seat};
 use crate::segment::Segment;
-use crate::shm::directory::Directory;
+use crate::shm::directory::{Directory, Scope};
 use crate::shm::lock::{LockFile, Mode};
 use crate::sync::Ordering::{Relaxed, SeqCst};
 use core::time::Duration;
@@ -38,6 +38,10 @@ impl Attachment {
 
     pub(crate) fn path(&self) -> std::path::PathBuf {
         self.directory.path().join(&self.object)
+    }
+
+    pub(crate) fn scope(&self) -> Scope {
+        self.directory.scope()
     }
 
     /// Whether this handle came here through `fork`.

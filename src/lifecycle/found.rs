@@ -7,7 +7,7 @@ use crate::lane;
 use crate::layout::{self, GATE_BYTE, LIVE, RETIRED};
 use crate::seat::{self, Role, Seat};
 use crate::segment::{Rights, Segment};
-use crate::shm::directory::Directory;
+use crate::shm::directory::{Directory, Scope};
 use crate::shm::lock::{LockFile, Mode};
 use crate::sync::Ordering::{Relaxed, SeqCst};
 use crate::wait::Event;
@@ -96,6 +96,10 @@ impl Opened {
 
     pub(crate) fn lock(&self) -> &LockFile {
         &self.lock
+    }
+
+    pub(crate) fn scope(&self) -> Scope {
+        self.directory.scope()
     }
 
     pub(super) fn path(&self) -> std::path::PathBuf {

@@ -171,6 +171,10 @@ impl Directory {
         Ok(Some(Self { path: path.into(), here, opened: Arc::new(opened), scope }))
     }
 
+    pub(crate) fn scope(&self) -> Scope {
+        self.scope
+    }
+
     /// Whether others than the owner of an object may find it here.
     pub(crate) fn is_shared(&self) -> bool {
         self.scope == Scope::System

@@ -68,6 +68,8 @@ pub struct Info {
     pub path: PathBuf,
     /// Bytes of the object.
     pub bytes: u64,
+    /// Who can find it.
+    pub scope: Scope,
     /// The user who made it.
     pub owner: u32,
     /// The group that it is shared with.
@@ -78,7 +80,7 @@ pub struct Info {
 
 impl Info {
     /// Of the object that `file` is.
-    pub(crate) fn new(of: &Descriptor, path: PathBuf, file: &File) -> Self {
+    pub(crate) fn new(of: &Descriptor, path: PathBuf, file: &File, scope: Scope) -> Self {
         let access = file.metadata().ok();
         let access = access.map_or((0, 0, 0), |found| (found.uid(), found.gid(), found.mode() & 0o7777));
         Self {
@@ -104,6 +106,7 @@ impl Info {
             instance: of.instance,
             path,
             bytes: of.regions().map_or(0, |regions| regions.total),
+            scope,
             owner: access.0,
             group: access.1,
             mode: access.2,
@@ -111,7 +114,7 @@ impl Info {
     }
 
     pub(crate) fn of(attachment: &Attachment) -> Self {
-        Self::new(attachment.segment().descriptor(), attachment.path(), attachment.lock())
+        Self::new(attachment.segment().descriptor(), attachment.path(), attachment.lock(), attachment.scope())
     }
 
     /// With the version: `ecg@v2`.
@@ -223,7 +226,7 @@ impl Status {
     pub(crate) fn look(found: &Opened, path: PathBuf) -> Result<Self, Error> {
         let segment = found.map(Rights::Look)?;
         let lane = segment.lane(0);
-        let info = Info::new(found.descriptor(), path, found.lock());
+        let info = Info::new(found.descriptor(), path, found.lock(), found.scope());
         let position = lane::readable(&lane);
         let intent = lane.producer().intent.load(Relaxed);
         let mut attached = Vec::new();

@@ -11,3 +11,4 @@ pub(crate) mod play;
 pub(crate) mod prune;
 pub(crate) mod push;
 pub(crate) mod rm;
+pub(crate) mod view;

@@ -54,6 +54,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         }
     }
     producer.finish();
+    // The viewer may be on its way to death with the terminal: whoever dies leaves the stream behind.
+    let _ = annulus::open(&args.name).remove();
     match account {
         Some(account) => Ok(writeln!(io::stdout(), "{}", serde_json::to_string(&account.close())?)?),
         None => Ok(()),

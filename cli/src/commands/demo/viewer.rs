@@ -2,9 +2,9 @@
 
 use super::report::{Account, Report};
 use crate::failure::Failure;
-use crate::scope::{Scope, Screen};
+use crate::scope::{Options, Session};
 use crate::stop::{SIGINT, SLICE, Stop};
-use annulus::{Observer, ProducerState, ReadError, Start, Wait};
+use annulus::{Observer, Open, ReadError, Start, Wait};
 use std::io::{self, Write};
 use std::os::unix::process::parent_id;
 use std::time::Duration;
@@ -18,20 +18,13 @@ pub(crate) struct Args {
     scope: bool,
 }
 
-/// Pictures per second.
-const PICTURES: u32 = 30;
-
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     // When the terminal is gone, SIGHUP may kill: nothing has to be restored, and crossterm would spin.
     let stop = Stop::of_a_part(&[SIGINT])?;
-    let observer = annulus::open(&args.name)
-        .start(Start::Oldest)
-        .appear_within(Duration::from_secs(10))
-        .observer::<i16>()?;
     if args.scope {
-        return draw(observer, &stop);
+        return draw(&args.name, &stop);
     }
-    let report = receive(observer, &stop)?;
+    let report = receive(open(&args.name).observer()?, &stop)?;
     Ok(writeln!(io::stdout(), "{}", serde_json::to_string(&report)?)?)
 }
 
@@ -56,34 +49,15 @@ fn receive(mut observer: Observer<i16>, stop: &Stop) -> Result<Report, Failure> 
 }
 
 /// Draws until the user, or the stream, has come to the end.
-fn draw(mut observer: Observer<i16>, stop: &Stop) -> Result<(), Failure> {
-    let mut scope = Scope::new(observer.info(), 0);
-    let mut screen = Screen::open()?;
-    let mut samples = [0; 1024];
+fn draw(name: &str, stop: &Stop) -> Result<(), Failure> {
+    let observer = open(name).observer_bytes()?;
     let parent = parent_id();
-    while !stop.raised() && parent_id() == parent {
-        loop {
-            match observer.try_read(&mut samples) {
-                Ok(frames) => {
-                    scope.lose(frames.lost_before);
-                    let raw = samples[..frames.frames].iter().map(|&sample| f64::from(sample));
-                    scope.append(frames.first_position, raw);
-                }
-                Err(ReadError::Empty) => break,
-                Err(ReadError::Lapped { lost }) => scope.lose(lost),
-                Err(ReadError::Ended { .. }) => return Ok(()),
-                Err(error) => return Err(failure(&observer, error)),
-            }
-        }
-        if let ProducerState::Dead { pid } = observer.producer() {
-            scope.say(format!("the acquisition (process {pid}) died"));
-        }
-        screen.draw(|frame| scope.draw(frame))?;
-        if screen.quits_within(Duration::from_secs(1) / PICTURES)? {
-            break;
-        }
-    }
-    Ok(())
+    let session = Session { options: Options::default(), producer: "acquisition", ends_with_stream: true };
+    session.run(observer, || stop.raised() || parent_id() != parent)
+}
+
+fn open(name: &str) -> Open {
+    annulus::open(name).start(Start::Oldest).appear_within(Duration::from_secs(10))
 }
 
 fn failure(observer: &Observer<i16>, error: ReadError) -> Failure {
