@@ -67,6 +67,14 @@ pub enum Error {
         /// Who holds them, as they wrote it down.
         holders: Vec<u32>,
     },
+    /// Nobody holds the seat, and still it cannot be had: a process that may only read the stream has put a lock of its
+    /// own there (or whoever held it left this very moment).
+    Barred {
+        /// The stream.
+        name: String,
+        /// What the seat is for.
+        seat: String,
+    },
     /// Somebody inside the attach gate does not move on (stopped there, perhaps).
     GateBusy {
         /// The stream.
@@ -191,8 +199,11 @@ impl fmt::Display for Error {
             Self::NoSeat { name, capacity, holders } => {
                 write!(f, "all {capacity} seats of stream '{name}' are taken, by processes {holders:?}: end one, create it with more, or observe unseated")
             }
+            Self::Barred { name, seat } => {
+                write!(f, "nobody is {seat} of stream '{name}', but a process that may read it bars the way with a lock: try again, end that process, or remove the stream by force")
+            }
             Self::GateBusy { name } => {
-                write!(f, "somebody is attaching to stream '{name}' and does not get on, perhaps a stopped process: try again")
+                write!(f, "somebody is attaching to stream '{name}' and does not get on, perhaps a stopped process: try again, or remove the stream by force")
             }
             Self::WrongKind { name, kind, why } => write!(f, "stream '{name}' is of kind {kind}: {why}"),
             Self::Finished { name } => write!(f, "stream '{name}' was finished: create it anew to push again"),

@@ -108,7 +108,7 @@ impl Writer {
 
     /// Whether the lane is still this writer's.
     #[inline]
-    fn check_epoch(&self) -> Result<(), WriteError> {
+    pub(crate) fn check_epoch(&self) -> Result<(), WriteError> {
         let epoch = self.lane.producer().epoch.load(Relaxed);
         if epoch == self.epoch {
             return Ok(());

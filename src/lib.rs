@@ -96,7 +96,7 @@ outside_of_models! {
     pub use descriptor::Kind;
     pub use error::Error;
     pub use format::{SampleFormat, SampleType, UnknownFormat};
-    pub use lifecycle::Existing;
+    pub use lifecycle::{Existing, Pruned};
     pub use num_complex::Complex;
     pub use seat::Role;
     pub use stream::{

@@ -131,7 +131,7 @@ fn play(role: &str, place: PathBuf) {
             for block in items.chunks(777) {
                 producer.push_wait(block, Some(LONG)).unwrap();
             }
-            assert!(producer.drain(Some(LONG)));
+            producer.drain(Some(LONG)).unwrap();
             producer.finish();
         }
         "viewer" => {

@@ -310,7 +310,7 @@ fn a_waiting_producer_and_a_waiting_consumer_keep_each_other_going() {
         producer.push_wait(&[*item], Some(LONG)).unwrap();
     }
     producer.push_wait(rest, Some(LONG)).unwrap();
-    assert!(producer.drain(Some(LONG)));
+    producer.drain(Some(LONG)).unwrap();
     producer.finish();
     taking.join().unwrap();
 }
@@ -796,7 +796,14 @@ fn what_all_users_share_lies_apart_with_its_own_access() {
     assert_eq!(mode(), 0o644);
     drop(first);
     let second = stream().keep(true).producer::<i16>().unwrap();
-    assert_eq!((mode(), second.epoch()), (0o640, 2));
+    assert_eq!((mode(), second.epoch()), (0o644, 2), "who says nothing changes nothing");
+    // Nor does who is refused.
+    let refused = stream().keep(true).mode(0o600).producer::<i16>().unwrap_err();
+    assert!(matches!(refused, Error::WriterBusy { .. }), "{refused}");
+    assert_eq!(mode(), 0o644);
+    drop(second);
+    let third = stream().keep(true).mode(0o640).producer::<i16>().unwrap();
+    assert_eq!((mode(), third.epoch()), (0o640, 3));
 
     for mode in [0o666, 0o060, 0o700, 0o1640] {
         let refused = stream().mode(mode).producer::<i16>().unwrap_err();
@@ -889,4 +896,52 @@ fn a_removal_that_stopped_half_way_is_finished() {
     assert!(matches!(place.open("s").observer::<i16>(), Err(Error::NotFound { .. })));
     assert_eq!(place.objects(), ["s@v1.l1"]);
     drop(producer);
+}
+
+/// Whoever waits for a consumer beside a stream that is taken away is told, and does not wait for ever.
+#[test]
+fn waiting_for_space_ends_with_the_stream() {
+    let place = Place::new();
+    for how in ["push_wait", "reserve_wait", "drain"] {
+        let mut producer = place.create("q").kind(Kind::Spsc).capacity(512).producer::<u64>().unwrap();
+        producer.push(&[0; 512]).unwrap();
+        std::thread::scope(|scope| {
+            let (waits, waiting) = std::sync::mpsc::channel();
+            let waiter = scope.spawn(move || {
+                waits.send(()).unwrap();
+                match how {
+                    "push_wait" => producer.push_wait(&[1], None),
+                    "reserve_wait" => producer.reserve_wait(1, None).map(drop),
+                    _ => producer.drain(None),
+                }
+            });
+            waiting.recv().unwrap();
+            std::thread::sleep(SHORT); // asleep by now, most of the time
+            let begun = std::time::Instant::now();
+            place.open("q").remove_forcibly().unwrap();
+            while !waiter.is_finished() {
+                assert!(begun.elapsed() < LONG, "{how} sleeps on");
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            assert_eq!(waiter.join().unwrap(), Err(PushError::Removed), "{how}");
+        });
+    }
+}
+
+/// A lock that a mere reader may place bars the way, and cannot be taken for a holder.
+#[test]
+fn who_bars_the_way_is_not_taken_for_a_holder() {
+    let place = Place::new();
+    let stream = || place.create("s").channels(channels(1)).capacity(512).gate_timeout(SHORT);
+    drop(stream().keep(true).producer::<i16>().unwrap());
+    let object = std::fs::File::open(place.path().join("s@v1.l1")).unwrap();
+    support::read_lock(&object, 1 << 40);
+    let refused = place.open("s").producer::<i16>().unwrap_err();
+    assert!(matches!(refused, Error::Barred { .. }), "{refused}");
+    assert!(refused.to_string().contains("by force"), "{refused}");
+    support::read_lock(&object, 1 << 41);
+    let refused = place.open("s").gate_timeout(SHORT).remove().unwrap_err();
+    assert!(matches!(refused, Error::GateBusy { .. }), "{refused}");
+    place.open("s").gate_timeout(SHORT).remove_forcibly().unwrap();
+    assert_eq!(place.objects(), [""; 0]);
 }

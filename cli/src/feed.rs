@@ -4,6 +4,7 @@ use crate::failure::{Failure, note};
 use crate::progress::Progress;
 use crate::sharing::Sharing;
 use crate::stop::{SLICE, Stop};
+use crate::users;
 use crate::values::Span;
 use annulus::{Builder, Info, Kind, Producer, PushError, SampleFormat};
 use std::time::{Duration, Instant};
@@ -34,6 +35,8 @@ pub(crate) struct Feed {
     /// Where this producer began.
     start: u64,
     began: Instant,
+    /// Whether the ring takes nothing any more.
+    refused: bool,
     /// Whether the user knows that the ring waits for its reader.
     told: bool,
     /// Shown while frames flow, if anybody wants to see it.
@@ -55,12 +58,17 @@ impl Feed {
             None => builder,
         };
         let producer = builder.producer_bytes(format)?;
+        let info = producer.info();
+        if info.owner != uzers::get_effective_uid() {
+            note(format!("{}: carrying on the stream of user {}", info.full_name(), users::user(info.owner)));
+        }
         Ok(Self {
             lossless: ring.lossless,
             keep: ring.keep,
             stop,
             start: producer.position(),
             began: Instant::now(),
+            refused: false,
             told: false,
             progress: None,
             producer,
@@ -92,6 +100,7 @@ impl Feed {
     /// Pushes whole frames. Into a ring that waits for its reader, as many as fit until the user has had enough.
     pub(crate) fn push(&mut self, block: &[u8]) -> Result<(), Failure> {
         let done = if self.lossless { self.push_all(block) } else { self.producer.push(block) };
+        self.refused = done.is_err();
         done.map_err(|error| Failure::Failed(format!("{}: {error}", self.info().full_name())))?;
         if let Some(progress) = &mut self.progress {
             progress.show(self.producer.position(), self.producer.position() - self.start);
@@ -126,20 +135,33 @@ impl Feed {
     }
 
     /// Ends the stream, once its reader has everything where that was promised, and tells what was done.
-    pub(crate) fn end(mut self) {
+    pub(crate) fn end(mut self) -> Result<(), Failure> {
         let elapsed = self.elapsed().as_secs_f64();
-        if self.lossless && !self.keep {
-            while !self.stop.raised() && !self.producer.drain(Some(SLICE)) {}
-        }
+        let drained = if self.lossless && !self.keep && !self.refused { self.drain() } else { Ok(()) };
         if let Some(progress) = &mut self.progress {
             progress.clear();
         }
         let (name, position) = (self.info().full_name(), self.position());
-        let pushed = self.pushed();
+        let (pushed, left) = (self.pushed(), self.producer.pending());
         self.producer.finish();
         let rate = pushed as f64 / elapsed;
+        let how = if self.refused || drained.is_err() { "stopped" } else { "ended" };
+        let left =
+            if left > 0 && !self.keep { format!("; {left} of them nobody has taken") } else { String::new() };
         note(format!(
-            "{name}: {pushed} frames in {elapsed:.3} s ({rate:.1} Hz), ended at position {position}"
+            "{name}: {pushed} frames in {elapsed:.3} s ({rate:.1} Hz), {how} at position {position}{left}"
         ));
+        drained.map_err(|error| Failure::Failed(format!("{name}: {error}")))
+    }
+
+    /// Waits until the reader has everything, or the user has had enough.
+    fn drain(&mut self) -> Result<(), PushError> {
+        loop {
+            match self.producer.drain(Some(SLICE)) {
+                Err(PushError::Timeout { .. }) if self.stop.raised() => return Ok(()),
+                Err(PushError::Timeout { .. }) => {}
+                done => return done,
+            }
+        }
     }
 }

@@ -67,8 +67,8 @@ impl Player {
     /// Plays `total` frames at most, and ends the stream, also where the signal fails.
     pub(crate) fn play(mut self, signal: &mut impl Signal, total: u64) -> Result<(), Failure> {
         let done = self.push_all(signal, total);
-        self.feed.end();
-        done
+        let ended = self.feed.end();
+        done.and(ended)
     }
 
     fn push_all(&mut self, signal: &mut impl Signal, total: u64) -> Result<(), Failure> {

@@ -265,11 +265,26 @@ fn removal_by_force_spares_nobody() {
     assert!(next.interrupt().status.success());
     assert!(viewer.done().status.success());
 
+    // Also where it waits for a reader that never comes: with a full ring, and at its end.
+    for options in ["--speed max --rate 1000 --retain 1s", "--speed max --frames 100 --rate 1000"] {
+        let waits = place.generate("q", &format!("--lossless {options}"));
+        common::until("it waits", || place.position("q") >= 100);
+        place.output("rm -f q");
+        let done = waits.done();
+        assert_eq!(done.status.code(), Some(1), "{}", done.stderr);
+        assert!(
+            done.stderr.contains("removed by force") && done.stderr.contains("stopped at"),
+            "{}",
+            done.stderr
+        );
+    }
+
     for (name, bytes) in [("empty", &[][..]), ("garbage", &[0xA5; 100_000][..])] {
         fs::write(place.object(&format!("{name}@v1")), bytes).unwrap();
         assert_eq!(place.run(&format!("rm {name}")).status.code(), Some(1), "{name}");
     }
-    place.output("rm -f empty garbage@v1");
+    let some = place.run("rm -f nothing empty garbage@v1 nothing-either");
+    assert_eq!((some.status.code(), some.stderr.lines().count()), (Some(1), 2), "{}", some.stderr);
     assert_eq!(place.files(), [""; 0]);
     assert_eq!(place.run("rm -f a").status.code(), Some(1), "there is none");
 }

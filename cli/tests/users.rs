@@ -169,6 +169,28 @@ fn modes_say_who_reads_and_who_pushes() {
         read.stderr
     );
 
+    // Nor to a consumer that has everything.
+    let lossless = "--system --group 41000 --mode 660 --lossless";
+    let producer =
+        machine.start(OWNER, &format!("gen --name s --channels 1 --rate 1000 --duration 300ms {lossless}"));
+    common::until("the stream is there", || machine.run(OWNER, "info s --system").status.success());
+    let read = machine.run(MEMBER, "cat s --system");
+    assert!(read.status.success() && read.stderr.contains("300 frames, 0 lost"), "{}", read.stderr);
+    assert!(producer.done().status.success());
+    assert_eq!(machine.place.files(), [""; 0]);
+
+    // Whose object it is decides who may use it: a successor of the group gets no other access by asking.
+    let producer = machine.generate("--system --group 41000 --mode 660");
+    producer.kill();
+    let line = "gen --name s --wave counter --channels 1 --rate 1000 --system --frames 1";
+    assert_refused(&machine.run(MEMBER, &format!("{line} --mode 640")), &["may not change", "user 41001"]);
+    let carried_on = machine.run(MEMBER, line);
+    assert!(
+        carried_on.status.success() && carried_on.stderr.contains("carrying on the stream of user 41001"),
+        "{carried_on:?}"
+    );
+    assert_eq!(machine.run(OWNER, "prune --system").stdout_text(), "s@v1\n");
+
     for (options, wanted) in [
         ("--system --mode 666", "mode 666 will not do"),
         ("--system --mode 20", "mode 20 will not do"),

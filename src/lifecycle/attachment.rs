@@ -2,6 +2,8 @@
 
 use super::found::is_finished;
 use super::gate;
+use crate::descriptor::Kind;
+use crate::lane::readable;
 use crate::layout::{GATE_BYTE, RETIRED, SEAT_BYTES};
 use crate::ring::{Death, Peers};
 use crate::seat::{self, Role, Seat};
@@ -97,14 +99,24 @@ impl Attachment {
     /// Whether the object is to outlive this handle.
     fn stays(&self) -> io::Result<bool> {
         let of = self.segment.descriptor();
-        // Viewers of another user could not remove it when they leave last. So the owner of a finished stream does
-        // not leave that to them; they read on to its end.
-        let finished = self.directory.is_shared() && is_finished(&self.segment);
-        let waited_for = if finished { seat::range(of, Role::Lossless).end } else { of.seats() };
+        // Readers of another user could not remove it when they leave last. So the owner of a finished stream does
+        // not leave that to them: not to a consumer that has everything, nor to viewers, which read on to its end.
+        let waited_for = match self.directory.is_shared() && is_finished(&self.segment) {
+            false => of.seats(),
+            true if self.is_taken() => of.lanes,
+            true => seat::range(of, Role::Lossless).end,
+        };
         Ok(of.keep
             || !self.directory.may_unlink(&self.lock)
             || seat::any_held(&self.lock, 0..waited_for)?
             || self.left_behind()?)
+    }
+
+    /// Whether no consumer has anything left to take.
+    fn is_taken(&self) -> bool {
+        (0..self.segment.descriptor().lanes).map(|lane| self.segment.lane(lane)).all(|lane| {
+            self.segment.descriptor().kind == Kind::Broadcast || lane.head().load(Relaxed) == readable(&lane)
+        })
     }
 
     /// Whether a producer or consumer died here: then the ring stays, to be resumed or salvaged.

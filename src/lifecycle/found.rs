@@ -149,9 +149,16 @@ impl Opened {
 
     /// Inside the gate, shared: takes a seat.
     pub(super) fn sit(self, segment: Arc<Segment>, role: Role, name: &str) -> Result<Attachment, Error> {
-        let taken = seat::take(&self.lock, &segment, role)
-            .map_err(|error| Error::os("take a seat of", &self.path(), error))?;
-        let Some(seat) = taken else { return Err(no_seat(&segment, role, name)) };
+        let failed = |error| Error::os("take a seat of", &self.path(), error);
+        let taken = seat::take(&self.lock, &segment, role).map_err(failed)?;
+        let Some(seat) = taken else {
+            let seats = seat::range(segment.descriptor(), role);
+            return Err(if seat::any_held(&self.lock, seats).map_err(failed)? {
+                no_seat(&segment, role, name)
+            } else {
+                Error::Barred { name: name.into(), seat: role.to_string() }
+            });
+        };
         self.release();
         Ok(self.attach(segment, Some(seat)))
     }
@@ -177,8 +184,13 @@ impl Opened {
         if !self.may_retire() {
             return Err(self.not_allowed("remove"));
         }
-        if !self.pass(Mode::Exclusive, until, name)? {
-            return Ok(Ok(()));
+        match self.pass(Mode::Exclusive, until, name) {
+            // Whoever is inside and does not get on, or bars the gate with a lock, is not asked either: one who
+            // attaches now looks at the state, and a producer at the epoch.
+            Err(Error::GateBusy { .. }) if keepers == Keepers::Nobody && self.is_named() => {}
+            Ok(true) => {}
+            Ok(false) => return Ok(Ok(())),
+            Err(error) => return Err(error),
         }
         let segment = self.map(Rights::Produce)?;
         let kept = self.kept(&segment, keepers);
@@ -191,7 +203,10 @@ impl Opened {
             lanes().for_each(|lane| lane::close(&lane)); // before the name is free for another
         }
         self.directory.unlink(&self.object)?;
-        lanes().for_each(|lane| Event { armed: lane.armed(), seq: lane.data_event() }.kick());
+        for lane in lanes() {
+            Event { armed: lane.armed(), seq: lane.data_event() }.kick();
+            Event { armed: &lane.space().armed, seq: &lane.space().seq }.kick();
+        }
         Ok(Ok(()))
     }
 

@@ -188,10 +188,16 @@ pub(crate) fn create(
             let rights = if role == Role::Producer { Rights::Produce } else { Rights::Read };
             let segment = found.map(rights)?;
             if segment.state().state.load(SeqCst) == LIVE && !found::is_finished(&segment) {
-                if directory.is_shared() && found.may_retire() {
-                    directory.grant(found.lock(), access)?;
+                if role != Role::Producer || directory.grants(found.lock(), access) {
+                    return found.sit(segment, role, &text);
                 }
-                return found.sit(segment, role, &text);
+                // Only who has the seat changes the access, and only of an object that is its own.
+                if !found.may_retire() {
+                    return Err(found.not_allowed("change the group or mode of"));
+                }
+                let attachment = found.sit(segment, role, &text)?;
+                directory.grant(attachment.lock(), access)?;
+                return Ok(attachment);
             }
             found.release();
         }
@@ -288,13 +294,23 @@ fn remove_unreadable(directory: &Directory, object: &str, why: Error) -> Result<
     directory.unlink(object)
 }
 
+/// A stream that was left behind.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Pruned {
+    /// With the version: `ecg@v2`.
+    pub name: String,
+    /// Whether it could be removed.
+    pub removed: Result<(), Error>,
+}
+
 /// Removes what was left behind: streams that nobody holds, nor has held within `older_than`, and that were not made
-/// to be kept. Their names. What is not ours to remove, or to judge, stays.
+/// to be kept. Their names, and how that went. What is not ours to remove, or to judge, stays.
 pub(crate) fn prune(
     directory: &Directory,
     older_than: Duration,
     gate_timeout: Duration,
-) -> Result<Vec<String>, Error> {
+) -> Result<Vec<Pruned>, Error> {
     let age = u64::try_from(older_than.as_nanos()).unwrap_or(u64::MAX);
     let keepers = Keepers::Everybody { since_ns: monotonic_ns().saturating_sub(age) };
     let mut removed = Vec::new();
@@ -306,9 +322,9 @@ pub(crate) fn prune(
         }
         let text = name.to_string();
         match found.retire_unless(keepers, until_over(gate_timeout), &text) {
-            Ok(Ok(())) => removed.push(text),
-            Ok(Err(_)) | Err(Error::GateBusy { .. }) => {}
-            Err(error) => return Err(error),
+            Ok(Ok(())) => removed.push(Pruned { name: text, removed: Ok(()) }),
+            Ok(Err(_)) => {}
+            Err(error) => removed.push(Pruned { name: text, removed: Err(error) }),
         }
     }
     Ok(removed)

@@ -248,7 +248,7 @@ fn drained() {
         let producer = thread::spawn(move || {
             let wait = Wait::new().strategy(Strategy::Block);
             pushing.push(&frames(0..1), 1).unwrap();
-            assert_eq!(pushing.drain(wait), Ok(true));
+            assert_eq!(pushing.drain(wait), Ok(()));
             pushing.finish();
         });
         let seen = seen.clone();

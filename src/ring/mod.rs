@@ -157,15 +157,18 @@ impl Producer {
     }
 
     /// Waits until the consumer has given back everything before `target`. False: out of time.
-    fn await_head(&mut self, target: u64, wait: Wait, deadline: Option<Instant>) -> Result<bool, PushError> {
+    fn await_head(&self, target: u64, wait: Wait, deadline: Option<Instant>) -> Result<bool, PushError> {
         let lane = self.writer.lane();
         let event = space_event(lane);
         // Readers that wait for more than fits would sleep for ever beside a producer that waits for them.
         // So say that this one waits (that alone makes `look` content with less), and wake them.
         event.armed.fetch_min(target, SeqCst);
         let look = || {
+            if let Err(error) = self.writer.check_epoch() {
+                return Some(Err(self.refusal(error, 0))); // nobody will take anything any more
+            }
             if lane.head().load(Relaxed) >= target {
-                return Some(());
+                return Some(Ok(()));
             }
             // At each look, and so after each arming: what a former wait left armed may be swept away by a
             // consumer that gave back less than this one needs, and a reader that then saw nobody wait may
@@ -180,12 +183,15 @@ impl Producer {
         if holds(Site::SpaceDisarm) {
             let _ = event.armed.compare_exchange(target, NONE, SeqCst, Relaxed);
         }
-        Ok(found.is_some())
+        found.map_or(Ok(false), |done| done.map(|()| true))
     }
 
-    /// Waits until the consumer has taken everything. False: out of time.
-    pub(crate) fn drain(&mut self, wait: Wait) -> Result<bool, PushError> {
-        self.await_head(self.position(), wait, wait.deadline())
+    /// Waits until the consumer has taken everything.
+    pub(crate) fn drain(&self, wait: Wait) -> Result<(), PushError> {
+        if self.await_head(self.position(), wait, wait.deadline())? {
+            return Ok(());
+        }
+        Err(PushError::Timeout { pushed: 0 })
     }
 
     /// Marks the end. Sleepers learn of it whatever they wait for.

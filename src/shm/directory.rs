@@ -47,18 +47,11 @@ pub(crate) struct Directory {
     here: PathBuf,
 }
 
-/// Who may use an object: its group (`None`: the creator's own) and its mode.
-#[derive(Clone, Copy, Debug)]
+/// Who may use an object, as far as its creator says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Access {
     pub(crate) group: Option<u32>,
-    pub(crate) mode: u32,
-}
-
-impl Access {
-    /// Its owner alone.
-    pub(crate) const PRIVATE: Self = Self { group: None, mode: 0o600 };
-    /// The group reads.
-    pub(crate) const SHARED: Self = Self { group: None, mode: 0o640 };
+    pub(crate) mode: Option<u32>,
 }
 
 /// `$ANNULUS_DIR`, or `/dev/shm/annulus-<uid>`; for all users, `/dev/shm`.
@@ -168,6 +161,9 @@ impl Directory {
             return unfit("it is not on a tmpfs: name a directory below /dev/shm".into());
         }
         let here = PathBuf::from(format!("/proc/self/fd/{}", opened.as_raw_fd()));
+        if !fs::metadata(&here).is_ok_and(|there| (there.dev(), there.ino()) == (found.dev(), found.ino())) {
+            return unfit("/proc is not mounted, and without it nobody can work in one directory for certain".into());
+        }
         Ok(Some(Self { path: path.into(), here, opened: Arc::new(opened), scope }))
     }
 
@@ -236,11 +232,21 @@ impl Directory {
                 _ => return Err(Error::os("allocate an object in", &self.path, error)),
             }
         }
-        self.grant(&file, access)?;
+        // Without a word its owner alone, or the group as a reader.
+        let usual = if self.is_shared() { 0o640 } else { 0o600 };
+        self.grant(&file, Access { mode: access.mode.or(Some(usual)), ..access })?;
         Ok(file)
     }
 
-    /// Lets those use `object` who may.
+    /// Whether that is the access to `object` already.
+    pub(crate) fn grants(&self, object: &File, access: Access) -> bool {
+        object.metadata().is_ok_and(|found| {
+            access.group.is_none_or(|group| group == found.gid())
+                && access.mode.is_none_or(|mode| mode == found.mode() & 0o7777)
+        })
+    }
+
+    /// Lets those use `object` who may, as far as `access` says.
     pub(crate) fn grant(&self, object: &File, access: Access) -> Result<(), Error> {
         if let Some(group) = access.group {
             std::os::unix::fs::fchown(object, None, Some(group)).map_err(|error| match error.kind() {
@@ -250,8 +256,9 @@ impl Directory {
                 _ => Error::os("set the group of an object in", &self.path, error),
             })?;
         }
+        let Some(mode) = access.mode else { return Ok(()) };
         object
-            .set_permissions(fs::Permissions::from_mode(access.mode)) // whatever the umask was
+            .set_permissions(fs::Permissions::from_mode(mode)) // whatever the umask was
             .map_err(|error| Error::os("set the mode of an object in", &self.path, error))
     }
 
@@ -281,18 +288,7 @@ impl Directory {
         if done == 0 {
             return Ok(true);
         }
-        let mut error = io::Error::last_os_error();
-        if error.kind() == io::ErrorKind::NotFound {
-            // No /proc here: by descriptor then.
-            // SAFETY: as above; the empty path stands for the descriptor itself.
-            let done = unsafe {
-                libc::linkat(file.as_raw_fd(), c"".as_ptr(), libc::AT_FDCWD, to.as_ptr(), libc::AT_EMPTY_PATH)
-            };
-            if done == 0 {
-                return Ok(true);
-            }
-            error = io::Error::last_os_error();
-        }
+        let error = io::Error::last_os_error();
         match error.kind() {
             io::ErrorKind::AlreadyExists => Ok(false),
             _ => Err(Error::os("name the object", &path, error)),
@@ -376,7 +372,7 @@ impl Directory {
         } else if self.scope == Scope::User && found.uid() != me && found.uid() != 0 {
             Some(format!("it belongs to user {}, not to you ({me})", found.uid()))
         } else if found.nlink() > 1 {
-            Some("it has a second name (hard link)".into())
+            Some("it has a second name (hard link); remove the stream by force to be rid of it".into())
         } else if found.mode() & not_to_write != 0 {
             Some(format!("others may write to it (mode {:o})", found.mode() & 0o7777))
         } else {

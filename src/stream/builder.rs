@@ -188,7 +188,8 @@ impl Builder {
         self
     }
 
-    /// Shares a stream of scope [`Scope::System`] with this group (default: the user's own primary one).
+    /// Shares a stream of scope [`Scope::System`] with this group (default: the user's own primary one, or the one that
+    /// the stream has, where this producer carries on).
     pub fn group(mut self, gid: u32) -> Self {
         self.group = Some(gid);
         self
@@ -262,7 +263,7 @@ impl Builder {
         let name = Name::parse(&self.name)?;
         let wanted = self.describe(&name, format, size)?;
         let directory = Directory::open(self.directory.as_deref(), self.scope)?;
-        lifecycle::create(&directory, &name, &wanted, role, self.existing, self.access(), self.gate_timeout)
+        lifecycle::create(&directory, &name, &wanted, role, self.existing, Access { group: self.group, mode: self.mode }, self.gate_timeout)
     }
 
     fn describe(&self, name: &Name, format: SampleFormat, size: usize) -> Result<Descriptor, Error> {
@@ -312,13 +313,6 @@ impl Builder {
             return Err(Error::parameter("the texts of all channels together are too long"));
         }
         Ok(described)
-    }
-
-    fn access(&self) -> Access {
-        match self.scope {
-            Scope::User => Access::PRIVATE,
-            Scope::System => Access { group: self.group, mode: self.mode.unwrap_or(Access::SHARED.mode) },
-        }
     }
 
     fn check(&self) -> Result<(), Error> {

@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::format::SampleFormat;
 use crate::lane;
 use crate::layout::{self, LIVE, NONE};
-use crate::lifecycle::{self, Attachment, Opened};
+use crate::lifecycle::{self, Attachment, Opened, Pruned};
 use crate::seat::{self, Role};
 use crate::segment::{Rights, Segment};
 use crate::shm::directory::{Directory, Scope};
@@ -292,8 +292,8 @@ pub fn list_in(directory: impl AsRef<Path>) -> Result<Vec<Listed>, Error> {
 /// [kept](crate::Builder::keep). What is somebody else's, or damaged, stays.
 ///
 /// # Errors
-/// The directory cannot be trusted or read, or the system refuses.
-pub fn prune(scope: Scope, older_than: Duration) -> Result<Vec<String>, Error> {
+/// The directory cannot be trusted or read.
+pub fn prune(scope: Scope, older_than: Duration) -> Result<Vec<Pruned>, Error> {
     match Directory::existing(None, scope)? {
         Some(directory) => lifecycle::prune(&directory, older_than, lifecycle::GATE_TIMEOUT),
         None => Ok(Vec::new()),

@@ -146,13 +146,14 @@ impl<T: Pod> Producer<T> {
         self.ring.writer().backlog().unwrap_or(0)
     }
 
-    /// Waits until the consumer has taken everything, for `timeout` at most (`None`: for ever). True if it has.
-    /// At once on a broadcast stream.
-    pub fn drain(&mut self, timeout: Option<Duration>) -> bool {
-        if self.alive().is_err() {
-            return false;
-        }
-        self.info.kind == Kind::Broadcast || self.ring.drain(within(timeout)).unwrap_or(false)
+    /// Waits until the consumer has taken everything, for `timeout` at most (`None`: for ever). A broadcast stream has
+    /// none: there is nothing to wait for.
+    ///
+    /// # Errors
+    /// [`PushError::Timeout`]; [`PushError::Superseded`], [`PushError::Removed`], [`PushError::Forked`].
+    pub fn drain(&mut self, timeout: Option<Duration>) -> Result<(), PushError> {
+        self.alive()?;
+        if self.info.kind == Kind::Broadcast { Ok(()) } else { self.ring.drain(within(timeout)) }
     }
 
     /// What the stream is.

@@ -52,3 +52,19 @@ impl Drop for Place {
 pub fn channels(count: usize) -> Vec<annulus::Channel> {
     (0..count).map(|i| annulus::Channel::new(format!("ch{i}"))).collect()
 }
+
+/// Places a shared lock on a byte of an object, as whoever may read it can.
+#[allow(unsafe_code, dead_code)]
+pub fn read_lock(object: &fs::File, byte: i64) {
+    use std::os::fd::AsRawFd;
+    let mut lock = libc::flock {
+        l_type: libc::F_RDLCK as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: byte,
+        l_len: 1,
+        l_pid: 0,
+    };
+    // SAFETY: the descriptor is open, and the lock lives through the call.
+    let done = unsafe { libc::fcntl(object.as_raw_fd(), libc::F_OFD_SETLK, std::ptr::from_mut(&mut lock)) };
+    assert_eq!(done, 0);
+}

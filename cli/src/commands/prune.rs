@@ -20,11 +20,19 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
-    let removed = annulus::prune(args.place.scope(), args.older_than.unwrap_or_default())?;
+    let mut removed = Vec::new();
+    let mut done = Ok(());
+    for pruned in annulus::prune(args.place.scope(), args.older_than.unwrap_or_default())? {
+        match pruned.removed {
+            Ok(()) => removed.push(pruned.name),
+            Err(error) => done = Err(Failure::Failed(format!("{}: {error}", pruned.name))),
+        }
+    }
     let text = if args.json {
         serde_json::to_string_pretty(&removed)? + "\n"
     } else {
         removed.iter().map(|name| format!("{name}\n")).collect()
     };
-    Ok(io::stdout().lock().write_all(text.as_bytes())?)
+    io::stdout().lock().write_all(text.as_bytes())?;
+    done
 }

@@ -62,9 +62,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let frame = feed.info().frame_bytes;
     let done = pass_on(&mut feed);
     let name = feed.info().full_name();
-    feed.end();
+    let ended = feed.end();
     match done? {
-        0 => Ok(()),
+        0 => ended,
         left => Err(Failure::Failed(format!(
             "{name}: stdin ended within a frame: {left} of its {frame} bytes were left over, and not pushed"
         ))),

@@ -17,9 +17,19 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    let mut done = Ok(());
     for name in &args.names {
-        let stream = args.place.resolve(name)?.open();
-        if args.force { stream.remove_forcibly() } else { stream.remove() }?;
+        // One that fails does not spare the others; the last failure is the command's.
+        if let Err(failure) = remove(args, name)
+            && let Err(earlier) = std::mem::replace(&mut done, Err(failure))
+        {
+            earlier.report();
+        }
     }
-    Ok(())
+    done
+}
+
+fn remove(args: &Args, name: &str) -> Result<(), Failure> {
+    let stream = args.place.resolve(name)?.open();
+    Ok(if args.force { stream.remove_forcibly() } else { stream.remove() }?)
 }
