@@ -68,7 +68,7 @@ pub enum Error {
         holders: Vec<u32>,
     },
     /// Nobody holds the seat, and still it cannot be had: a process that may only read the stream has put a lock of its
-    /// own there (or whoever held it left this very moment).
+    /// own there.
     Barred {
         /// The stream.
         name: String,

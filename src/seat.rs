@@ -69,17 +69,35 @@ pub(crate) struct Seat {
     generation: u64,
 }
 
-/// Takes a free seat for `role`, and says who we are. `None`: all are held.
-pub(crate) fn take(lock: &LockFile, segment: &Segment, role: Role) -> io::Result<Option<Seat>> {
-    for index in range(segment.descriptor(), role) {
-        if lock.try_lock(layout::SEAT_BYTES + u64::from(index), Mode::Exclusive)? {
-            let entry = segment.seat(index);
-            let died = (entry.state.load(Acquire) == IN_USE).then(|| entry.pid.load(Relaxed));
-            let generation = describe(segment, index, role);
-            return Ok(Some(Seat { index, died, settled: false, generation }));
+/// Why there is no seat to be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// All are held.
+    Held,
+    /// None is held, but a lock of a mere reader is in the way.
+    Barred,
+}
+
+/// Takes a free seat for `role`, and says who we are.
+pub(crate) fn take(lock: &LockFile, segment: &Segment, role: Role) -> io::Result<Result<Seat, Refused>> {
+    let seats = range(segment.descriptor(), role);
+    loop {
+        for index in seats.clone() {
+            if lock.try_lock(layout::SEAT_BYTES + u64::from(index), Mode::Exclusive)? {
+                let entry = segment.seat(index);
+                let died = (entry.state.load(Acquire) == IN_USE).then(|| entry.pid.load(Relaxed));
+                let generation = describe(segment, index, role);
+                return Ok(Ok(Seat { index, died, settled: false, generation }));
+            }
         }
+        if seats.is_empty() || any_held(lock, seats.clone())? {
+            return Ok(Err(Refused::Held));
+        }
+        if lock.is_barred(layout::SEAT_BYTES + u64::from(seats.start), u64::from(seats.end - seats.start))? {
+            return Ok(Err(Refused::Barred));
+        }
+        // Neither: a holder died between our looks. Its seat is free.
     }
-    Ok(None)
 }
 
 /// Says that the seat is in use: from now on its holder dies in it, or leaves it.

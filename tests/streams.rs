@@ -8,6 +8,7 @@ use annulus::{
 };
 use bytemuck::{Pod, Zeroable};
 use std::os::unix::fs::MetadataExt;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 use support::{Place, channels};
 
@@ -935,13 +936,51 @@ fn who_bars_the_way_is_not_taken_for_a_holder() {
     let stream = || place.create("s").channels(channels(1)).capacity(512).gate_timeout(SHORT);
     drop(stream().keep(true).producer::<i16>().unwrap());
     let object = std::fs::File::open(place.path().join("s@v1.l1")).unwrap();
-    support::read_lock(&object, 1 << 40);
+    assert!(support::lock(&object, libc::F_RDLCK, 1 << 40));
     let refused = place.open("s").producer::<i16>().unwrap_err();
     assert!(matches!(refused, Error::Barred { .. }), "{refused}");
     assert!(refused.to_string().contains("by force"), "{refused}");
-    support::read_lock(&object, 1 << 41);
+    assert!(support::lock(&object, libc::F_RDLCK, 1 << 41));
     let refused = place.open("s").gate_timeout(SHORT).remove().unwrap_err();
     assert!(matches!(refused, Error::GateBusy { .. }), "{refused}");
     place.open("s").gate_timeout(SHORT).remove_forcibly().unwrap();
     assert_eq!(place.objects(), [""; 0]);
+}
+
+#[test]
+fn a_stream_without_seats_for_observers_says_so() {
+    let place = Place::new();
+    let _producer = place.create("s").readers(0).producer::<u64>().unwrap();
+    let refused = place.open("s").observer::<u64>().unwrap_err();
+    assert!(matches!(refused, Error::NoSeat { capacity: 0, .. }), "{refused}");
+    place.open("s").unseated().observer::<u64>().unwrap();
+}
+
+/// Nor is a holder who dies at the very moment in which we ask.
+#[test]
+fn who_dies_is_not_taken_for_one_who_bars_the_way() {
+    let place = Place::new();
+    drop(place.create("s").keep(true).producer::<u64>().unwrap());
+    let object = std::fs::File::options().read(true).write(true).open(place.path().join("s@v1.l1")).unwrap();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|threads| {
+        threads.spawn(|| {
+            while !done.load(Relaxed) {
+                // As the kernel does it for one who is killed: outside of the gate.
+                if support::lock(&object, libc::F_WRLCK, 1 << 40) {
+                    support::lock(&object, libc::F_UNLCK, 1 << 40);
+                }
+            }
+        });
+        let met: Result<Vec<bool>, Error> = (0..3000)
+            .map(|_| match place.open("s").producer::<u64>() {
+                Ok(_) => Ok(false),
+                Err(Error::WriterBusy { .. }) => Ok(true),
+                Err(other) => Err(other),
+            })
+            .collect();
+        done.store(true, Relaxed);
+        let met = met.unwrap().into_iter().filter(|met| *met).count();
+        assert!((1..3000).contains(&met), "{met}");
+    });
 }

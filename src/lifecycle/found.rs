@@ -147,19 +147,23 @@ impl Opened {
         let _ = self.lock.unlock(GATE_BYTE); // and at the latest when the file is closed, in a moment
     }
 
-    /// Inside the gate, shared: takes a seat.
+    /// Inside the gate, shared: takes a seat. Whether the stream is finished is asked by who has its producer's seat,
+    /// not earlier: else the one who finished it may leave between the question and the seat, and a finished stream
+    /// does not keep the next one from taking the name while we push.
     pub(super) fn sit(self, segment: Arc<Segment>, role: Role, name: &str) -> Result<Attachment, Error> {
         let failed = |error| Error::os("take a seat of", &self.path(), error);
-        let taken = seat::take(&self.lock, &segment, role).map_err(failed)?;
-        let Some(seat) = taken else {
-            let seats = seat::range(segment.descriptor(), role);
-            return Err(if seat::any_held(&self.lock, seats).map_err(failed)? {
-                no_seat(&segment, role, name)
-            } else {
-                Error::Barred { name: name.into(), seat: role.to_string() }
-            });
+        let seat = match seat::take(&self.lock, &segment, role).map_err(failed)? {
+            Ok(seat) => seat,
+            Err(seat::Refused::Held) => return Err(no_seat(&segment, role, name)),
+            Err(seat::Refused::Barred) => {
+                return Err(Error::Barred { name: name.into(), seat: role.to_string() });
+            }
         };
         self.release();
+        if role == Role::Producer && is_finished(&segment) {
+            seat::leave(&segment, &seat);
+            return Err(Error::Finished { name: name.into() }); // and the file is closed, with its locks
+        }
         Ok(self.attach(segment, Some(seat)))
     }
 
@@ -259,4 +263,40 @@ fn read_descriptor(file: &File) -> io::Result<Result<Descriptor, Unfit>> {
     bytes.resize(length, 0);
     file.read_exact_at(&mut bytes, 0)?;
     Ok(Descriptor::decode(&bytes, object_bytes))
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::name::Name;
+    use std::os::unix::fs::DirBuilderExt;
+
+    #[test]
+    fn nobody_becomes_the_producer_of_a_stream_that_was_finished_meanwhile() {
+        let path = std::path::PathBuf::from(format!("/dev/shm/annulus-test-found-{}", std::process::id()));
+        std::fs::DirBuilder::new().mode(0o700).create(&path).unwrap();
+        let stream = || crate::create("s").directory(&path).keep(true);
+        let producer = stream().producer::<u64>().unwrap();
+        let name = Name::parse("s").unwrap();
+        let directory = Directory::open(Some(&path), Scope::User).unwrap();
+        let find = || {
+            let found = Opened::find(&directory, &directory.object(&name), true).unwrap().unwrap();
+            assert!(found.pass(Mode::Shared, Instant::now(), "s").unwrap());
+            let segment = found.map(Rights::Produce).unwrap();
+            (found, segment)
+        };
+        // While somebody stands in the gate, one who leaves waits for the gate for a while, and then goes without.
+        let (found, segment) = find();
+        assert!(!is_finished(&segment));
+        producer.finish();
+        let refused = found.sit(segment, Role::Producer, "s").unwrap_err();
+        assert!(matches!(refused, Error::Finished { .. }), "{refused}");
+        // So the seat is free, and he who creates the stream anew is alone.
+        let fresh = stream().producer::<u64>().unwrap();
+        let (found, segment) = find();
+        let refused = found.sit(segment, Role::Producer, "s").unwrap_err();
+        assert!(matches!(refused, Error::WriterBusy { .. }), "{refused}");
+        drop(fresh);
+        std::fs::remove_dir_all(&path).unwrap();
+    }
 }

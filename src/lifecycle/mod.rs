@@ -130,9 +130,6 @@ pub(crate) fn open(
             }
             return Err(missing(directory, name));
         }
-        if role == Role::Producer && found::is_finished(&segment) {
-            return Err(Error::Finished { name: text });
-        }
         if !seated || !found.writable {
             found.release();
             return Ok(found.attach(segment, None));
@@ -188,15 +185,18 @@ pub(crate) fn create(
             let rights = if role == Role::Producer { Rights::Produce } else { Rights::Read };
             let segment = found.map(rights)?;
             if segment.state().state.load(SeqCst) == LIVE && !found::is_finished(&segment) {
-                if role != Role::Producer || directory.grants(found.lock(), access) {
-                    return found.sit(segment, role, &text);
-                }
                 // Only who has the seat changes the access, and only of an object that is its own.
-                if !found.may_retire() {
+                let grants = role != Role::Producer || directory.grants(found.lock(), access);
+                if !grants && !found.may_retire() {
                     return Err(found.not_allowed("change the group or mode of"));
                 }
-                let attachment = found.sit(segment, role, &text)?;
-                directory.grant(attachment.lock(), access)?;
+                let attachment = match found.sit(segment, role, &text) {
+                    Err(Error::Finished { .. }) => continue, // just now: replace it
+                    other => other?,
+                };
+                if !grants {
+                    directory.grant(attachment.lock(), access)?;
+                }
                 return Ok(attachment);
             }
             found.release();
@@ -242,7 +242,7 @@ fn build(
         _ => Segment::map(&file, wanted.clone(), Rights::Read).map_err(failed("map an object in"))?,
     };
     let lock = LockFile::open(|| Directory::reopen(&file, true)).map_err(failed("open an object again in"))?;
-    let mut seat = seat::take(&lock, &segment, role).map_err(failed("take a seat in an object in"))?;
+    let mut seat = seat::take(&lock, &segment, role).map_err(failed("take a seat in an object in"))?.ok();
     if let Some(seat) = &mut seat {
         seat::settle(&segment, seat);
     }

@@ -103,6 +103,11 @@ impl LockFile {
         Ok(self.control(libc::F_OFD_GETLK, libc::F_RDLCK, byte, count)? != libc::F_UNLCK)
     }
 
+    /// Whether a shared lock of any other open is in the way of an exclusive one on `count` bytes from `byte` on.
+    pub(crate) fn is_barred(&self, byte: u64, count: u64) -> io::Result<bool> {
+        Ok(count != 0 && self.control(libc::F_OFD_GETLK, libc::F_WRLCK, byte, count)? == libc::F_RDLCK)
+    }
+
     fn control(&self, command: i32, kind: i32, byte: u64, count: u64) -> io::Result<i32> {
         let mut lock = libc::flock {
             l_type: kind as libc::c_short,

@@ -53,12 +53,13 @@ pub fn channels(count: usize) -> Vec<annulus::Channel> {
     (0..count).map(|i| annulus::Channel::new(format!("ch{i}"))).collect()
 }
 
-/// Places a shared lock on a byte of an object, as whoever may read it can.
+/// Places a lock of a `kind` (`libc::F_RDLCK`, which takes no more than to be allowed to read; or another) on a byte of
+/// an object. False: another one is in its way.
 #[allow(unsafe_code, dead_code)]
-pub fn read_lock(object: &fs::File, byte: i64) {
+pub fn lock(object: &fs::File, kind: libc::c_int, byte: i64) -> bool {
     use std::os::fd::AsRawFd;
     let mut lock = libc::flock {
-        l_type: libc::F_RDLCK as libc::c_short,
+        l_type: kind as libc::c_short,
         l_whence: libc::SEEK_SET as libc::c_short,
         l_start: byte,
         l_len: 1,
@@ -66,5 +67,5 @@ pub fn read_lock(object: &fs::File, byte: i64) {
     };
     // SAFETY: the descriptor is open, and the lock lives through the call.
     let done = unsafe { libc::fcntl(object.as_raw_fd(), libc::F_OFD_SETLK, std::ptr::from_mut(&mut lock)) };
-    assert_eq!(done, 0);
+    done == 0
 }
