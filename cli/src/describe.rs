@@ -42,6 +42,20 @@ pub(crate) fn seconds(time: Duration) -> String {
     format!("{text} s")
 }
 
+/// JSON as a text of some lines. It escapes control characters as it must, below the blank; those above it, which a
+/// terminal obeys as well, are escaped here: they occur in strings only.
+pub(crate) fn json(value: &Value) -> serde_json::Result<String> {
+    let mut text = String::new();
+    for letter in serde_json::to_string_pretty(value)?.chars() {
+        match letter {
+            '\u{7f}'..='\u{9f}' => text += &format!("\\u{:04x}", u32::from(letter)),
+            _ => text.push(letter),
+        }
+    }
+    text.push('\n');
+    Ok(text)
+}
+
 /// One entry of a listing; an object that is not a stream we understand says why.
 pub(crate) fn listed(stream: &Listed) -> Value {
     match &stream.status {
@@ -163,6 +177,14 @@ mod tests {
         assert_eq!(at(1_709_251_199), "2024-02-29T23:59:59Z");
         assert_eq!(at(4_107_542_400), "2100-03-01T00:00:00Z");
         assert_eq!(at(-473_385_600), "1955-01-01T00:00:00Z");
+    }
+
+    #[test]
+    fn json_commands_no_terminal() {
+        let value = Value::from("a\u{1b}[2J\u{7f}\u{9b}\n\u{e4}\\");
+        let text = json(&json!([value])).unwrap();
+        assert_eq!(text, "[\n  \"a\\u001b[2J\\u007f\\u009b\\n\u{e4}\\\\\"\n]\n");
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), json!([value]));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! How a command fails: what is said, and with which exit code.
 
+use crate::plain::plain;
 use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -54,8 +55,8 @@ impl From<serde_json::Error> for Failure {
     }
 }
 
-/// Tells the person at the terminal something; stdout belongs to the data.
+/// Tells the person at the terminal something; stdout belongs to the data. It may quote what streams and files say.
 pub(crate) fn note(text: impl fmt::Display) {
     // Nobody is left to be told if this fails, and eprintln would panic.
-    let _ = writeln!(io::stderr(), "annulus: {text}");
+    let _ = writeln!(io::stderr(), "annulus: {}", plain(&text.to_string()));
 }

@@ -11,6 +11,7 @@ mod files;
 mod names;
 mod output;
 mod pace;
+mod plain;
 mod player;
 mod print;
 mod progress;

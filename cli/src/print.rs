@@ -1,5 +1,6 @@
 //! Frames as text or as the bytes they are.
 
+use crate::plain::plain;
 use crate::sample::{Number, with_number};
 use annulus::{Channel, Info, SampleFormat, SampleType};
 
@@ -32,7 +33,7 @@ impl Csv {
         for index in 0..samples {
             let channel = info.channels.get(index);
             let label = match (channel, number) {
-                (Some(channel), _) => channel.label.clone(),
+                (Some(channel), _) => plain(&channel.label),
                 (None, Some(_)) => format!("ch{}", index + 1),
                 (None, None) => "bytes".to_owned(),
             };
@@ -120,13 +121,9 @@ fn grid(scale: f64) -> f64 {
     if (0.0..=15.0).contains(&digits) { 10_f64.powf(digits).round() } else { 0.0 }
 }
 
-/// RFC 4180: a label with a comma, a quote or a line break goes into quotes.
+/// RFC 4180: a label with a comma or a quote goes into quotes. Line breaks are none by now.
 fn quoted(label: &str) -> String {
-    if label.contains(['"', ',', '\n', '\r']) {
-        format!("\"{}\"", label.replace('"', "\"\""))
-    } else {
-        label.to_owned()
-    }
+    if label.contains(['"', ',']) { format!("\"{}\"", label.replace('"', "\"\"")) } else { label.to_owned() }
 }
 
 #[cfg(test)]

@@ -3,8 +3,9 @@
 mod paint;
 
 use crate::failure::{Failure, note};
+use crate::plain::plain;
 use crate::scope::feed::{Feed, Producer};
-use crate::scope::traces::{printable, significant};
+use crate::scope::traces::significant;
 use crate::scope::{Options, View};
 use crate::stop::Stop;
 use annulus::{Observer, ProducerState};
@@ -109,8 +110,8 @@ pub(crate) fn write(
     let (columns, wanted) = view.filling();
     feed.fill(columns, &wanted, Instant::now() + Duration::from_secs(3600))?;
 
-    let title = format!("{}   {}", info.full_name(), info.summary());
-    let title = if info.device.is_empty() { title } else { format!("{title}   {}", printable(&info.device)) };
+    let device = if info.device.is_empty() { String::new() } else { format!("   {}", info.device) };
+    let title = plain(&format!("{}   {}{device}", info.full_name(), info.summary()));
     let bytes = match target.format {
         Format::Svg => paint::svg(&frame, &mut view, &title),
         Format::Png => paint::png(&frame, &mut view, &title),

@@ -47,6 +47,44 @@ fn a_listing_shows_what_there_is() {
 }
 
 #[test]
+fn what_a_stream_says_commands_no_terminal() {
+    let place = Place::new();
+    let frames = place.path().join("frames");
+    fs::write(&frames, [0; 400]).unwrap();
+    let hostile = "a\u{1b}[2J\u{7},\u{9b}31mb\u{9d}";
+    let mut push = place.command("push a --type i16 --rate 100 --keep --retain 100 --unit \u{1b}]0;x\u{7}");
+    push.args(["--label", hostile, "--device", "\u{1b}c"]).stdin(fs::File::open(&frames).unwrap());
+    assert!(common::Running::new("push", &mut push).done().status.success());
+    // A name that no program of ours would give.
+    fs::write(place.object("b\u{1b}[2J@v1"), [0; 10]).unwrap();
+    let picture = place.path().join("a.svg");
+    let snapshot = format!("view a --snapshot {}", picture.display());
+    let table = place.path().join("\u{1b}[2J.csv");
+    fs::write(&table, "x\n\u{1b}[2J\n").unwrap();
+    let mut shown = String::new();
+    for (line, good) in [
+        ("info a", true),
+        ("info a --json", true),
+        ("ls", true),
+        ("ls --json", true),
+        ("cat a --no-follow", true),
+        (&snapshot, true),
+        (&format!("play {} --rate 5", table.display()), false),
+        ("rm b\u{1b}[2J@v1", false),
+    ] {
+        let done = place.run(line);
+        assert_eq!(done.status.success(), good, "{line}: {}", done.stderr);
+        shown += &(done.stdout_text() + &done.stderr);
+    }
+    shown += &fs::read_to_string(picture).unwrap();
+    let commands = shown.lines().find(|line| line.contains(char::is_control));
+    assert_eq!(commands, None);
+    for wanted in ["a [2J", "b\\u001b[2J@v1", "b [2J@v1", "\\u009b31mb\\u009d", "' [2J' is no f64"] {
+        assert!(shown.contains(wanted), "no '{wanted}' in {shown}");
+    }
+}
+
+#[test]
 fn only_what_nobody_produces_or_consumes_is_removed() {
     let place = Place::new();
     let producer = place.generate("a", "");

@@ -5,6 +5,8 @@
 
 #[path = "../../cli/src/files/mod.rs"]
 mod files;
+#[path = "../../cli/src/plain.rs"]
+mod plain;
 mod reading;
 #[path = "../../cli/src/sample.rs"]
 mod sample;

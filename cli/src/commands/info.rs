@@ -2,6 +2,7 @@
 
 use crate::failure::Failure;
 use crate::names::Named;
+use crate::plain::plain;
 use crate::{describe, users};
 use annulus::{Channel, Info, ProducerState, Status};
 use std::fmt::Write as _;
@@ -20,7 +21,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let status = args.stream.resolve()?.open().status()?;
     let text = if args.json {
-        serde_json::to_string_pretty(&describe::status(&status))? + "\n"
+        describe::json(&describe::status(&status))?
     } else {
         text(&status).map_err(|error| Failure::Failed(error.to_string()))?
     };
@@ -40,7 +41,8 @@ fn text(status: &Status) -> Result<String, std::fmt::Error> {
     let info = &status.info;
     let mut text = String::new();
     let mut line = |key: &str, value: String| {
-        if value.is_empty() { Ok(()) } else { writeln!(text, "{key:<12}{value}") }
+        // With --system these are any user's texts.
+        if value.is_empty() { Ok(()) } else { writeln!(text, "{key:<12}{}", plain(&value)) }
     };
     line("name", info.full_name())?;
     line("signal", info.summary())?;

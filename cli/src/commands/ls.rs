@@ -2,6 +2,7 @@
 
 use crate::failure::Failure;
 use crate::names::Place;
+use crate::plain::plain;
 use crate::{describe, users};
 use annulus::{Listed, Scope, Status};
 use std::io::{self, Write};
@@ -20,7 +21,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let streams = annulus::list(args.place.scope())?;
     let text = if args.json {
         let all: Vec<_> = streams.iter().map(describe::listed).collect();
-        serde_json::to_string_pretty(&all)? + "\n"
+        describe::json(&all.into())?
     } else {
         // One's own streams have one owner.
         table(&streams, if args.place.scope() == Scope::System { 9 } else { 8 })
@@ -54,9 +55,9 @@ fn row(stream: &Listed) -> Result<[String; 9], String> {
     let status = stream.status.as_ref().map_err(|error| {
         let name =
             if stream.name.is_empty() { stream.path.display().to_string() } else { stream.name.clone() };
-        format!("{name}  broken: {error}")
+        plain(&format!("{name}  broken: {error}"))
     })?;
-    Ok(cells(status))
+    Ok(cells(status).map(|cell| plain(&cell)))
 }
 
 fn cells(status: &Status) -> [String; 9] {

@@ -2,7 +2,8 @@
 
 use crate::failure::Failure;
 use crate::names::Place;
-use crate::values;
+use crate::plain::plain;
+use crate::{describe, values};
 use std::io::{self, Write as _};
 use std::time::Duration;
 
@@ -29,9 +30,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         }
     }
     let text = if args.json {
-        serde_json::to_string_pretty(&removed)? + "\n"
+        describe::json(&removed.into())?
     } else {
-        removed.iter().map(|name| format!("{name}\n")).collect()
+        removed.iter().map(|name| format!("{}\n", plain(name))).collect()
     };
     io::stdout().lock().write_all(text.as_bytes())?;
     done

@@ -1,5 +1,6 @@
 //! The traces of a stream: one for each number of a frame, with what its values mean.
 
+use crate::plain::plain;
 use crate::sample::{Number, with_number};
 use annulus::{Channel, Info, SampleType};
 
@@ -33,7 +34,7 @@ pub(crate) struct Trace {
 impl Signal {
     /// Says why, if the stream is none that can be drawn.
     pub(crate) fn of(info: &Info) -> Result<Self, String> {
-        let name = info.full_name();
+        let name = plain(&info.full_name());
         let (Some(number), Some(bytes)) = (info.format.sample_type(), info.format.bytes()) else {
             return Err(format!(
                 "{name} holds {}: nothing is known of them that could be drawn",
@@ -46,10 +47,11 @@ impl Signal {
         for index in 0..info.frame_bytes / bytes {
             let unnamed = || Channel::new(format!("ch{}", index + 1));
             let channel = info.channels.get(index).cloned().unwrap_or_else(unnamed);
+            let label = plain(&channel.label);
             for part in parts {
                 traces.push(Trace {
-                    label: printable(&format!("{}{part}", channel.label)),
-                    unit: printable(&channel.unit),
+                    label: format!("{label}{part}"),
+                    unit: plain(&channel.unit),
                     channel: index,
                     scale: channel.scale,
                     // An offset belongs to the real axis only.
@@ -57,7 +59,7 @@ impl Signal {
                     digits: whole.then(|| digits(channel.scale)),
                 });
             }
-            labels.push(channel.label);
+            labels.push(label);
         }
         Ok(Self { name, traces, labels, number, rate: info.rate, capacity: info.capacity })
     }
@@ -88,11 +90,6 @@ impl Trace {
         let (low, high) = (self.value(low), self.value(high));
         if low == high { low } else { format!("{low}..{high}") }
     }
-}
-
-/// Whoever makes a stream names its channels; the terminal must not take that for commands.
-pub(crate) fn printable(text: &str) -> String {
-    text.chars().filter(|letter| !letter.is_control()).collect()
 }
 
 /// Digits after the point that show a step of this size.
@@ -147,10 +144,5 @@ mod tests {
     #[test]
     fn a_negative_scale_turns_the_values_round() {
         assert_eq!(trace(-2.0, 1.0, true).physical((3.0, 10.0)), (-19.0, -5.0));
-    }
-
-    #[test]
-    fn labels_cannot_command_the_terminal() {
-        assert_eq!(printable("a\u{1b}[2Jb\n\u{9b}c"), "a[2Jbc");
     }
 }

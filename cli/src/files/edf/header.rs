@@ -1,6 +1,7 @@
 //! What the header of an EDF or BDF file says, as far as that makes sense.
 
 use crate::files::{Error, date};
+use crate::plain::plain;
 use std::io::{Read, Seek, SeekFrom};
 use std::time::SystemTime;
 
@@ -136,7 +137,7 @@ impl Fields<'_> {
             Ok(text) => text.to_owned(),
             Err(_) => bytes.iter().map(|&byte| char::from(byte)).collect(),
         };
-        text.replace(|c: char| c.is_control(), " ").trim().to_owned()
+        plain(&text).trim().to_owned()
     }
 
     fn whole(&self, at: usize, length: usize, what: &str) -> Result<i64, Error> {
