@@ -20,6 +20,9 @@ const MOST_CHUNKS: usize = 4096;
 /// What stands for a length that is told elsewhere, or that was not known when the header was written.
 const UNKNOWN: u32 = u32::MAX;
 
+/// What `sox` writes into a pipe as the length of the samples.
+const SOX_UNKNOWN: u32 = 0x7FFF_F000;
+
 /// The frames of the channels that were chosen.
 #[derive(Debug)]
 pub(crate) struct Wav<R> {
@@ -157,10 +160,16 @@ impl Chunks {
             let (bytes, body) = (word(&head, 4), at + 8);
             let there = length - body;
             if &head[..4] == b"data" {
+                // Whole frames only, so that it may be less by a part of one.
+                let frame = form.as_ref().map_or(1, |form: &Form| form.frame as u32);
+                let endless = bytes <= SOX_UNKNOWN
+                    && SOX_UNKNOWN - bytes < frame
+                    && (u64::from(bytes) > there || !complete);
                 let said = match (bytes, long) {
-                    (UNKNOWN, Some(long)) => Some(long),
-                    (UNKNOWN, None) => None,
+                    (UNKNOWN, Some(Long { file: 0, data: 0 }) | None) => None,
+                    (UNKNOWN, Some(long)) => Some(long.data),
                     (0, _) if !complete && there > 0 => None,
+                    _ if endless => None,
                     (bytes, _) => Some(u64::from(bytes)),
                 };
                 return Ok(Self { form, start_time, data: Data { start: body, there, said } });
@@ -174,7 +183,8 @@ impl Chunks {
             match &head[..4] {
                 b"fmt " => form = Some(Form::read(part)?),
                 b"ds64" if part.len() >= 16 => {
-                    long = Some(u64::from(word(part, 8)) | u64::from(word(part, 12)) << 32);
+                    let whole = |at| u64::from(word(part, at)) | u64::from(word(part, at + 4)) << 32;
+                    long = Some(Long { file: whole(0), data: whole(8) });
                 }
                 b"bext" if part.len() == 346 => start_time = originated(&part[320..338]),
                 _ => {}
@@ -184,6 +194,12 @@ impl Chunks {
         }
         Err(Error::bad("it has thousands of chunks, and still no samples"))
     }
+}
+
+/// The lengths of the file and of its samples in the form for long files. Zeros were never filled in.
+struct Long {
+    file: u64,
+    data: u64,
 }
 
 /// Where the samples are.

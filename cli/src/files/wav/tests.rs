@@ -167,6 +167,76 @@ fn a_header_that_was_never_completed_is_played_to_the_end() {
     assert_eq!(open(bytes).unwrap_err(), "it has no samples");
 }
 
+/// A file that is longer than memory should be: zeros from some place on.
+#[derive(Debug)]
+struct Holes {
+    start: Vec<u8>,
+    length: u64,
+    at: u64,
+}
+
+impl Read for Holes {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let count = (into.len() as u64).min(self.length - self.at) as usize;
+        for (byte, at) in into[..count].iter_mut().zip(self.at..) {
+            *byte = self.start.get(at as usize).copied().unwrap_or(0);
+        }
+        self.at += count as u64;
+        Ok(count)
+    }
+}
+
+impl Seek for Holes {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.at = match to {
+            SeekFrom::Start(at) => at,
+            SeekFrom::End(at) => self.length.saturating_add_signed(at),
+            SeekFrom::Current(at) => self.at.saturating_add_signed(at),
+        };
+        Ok(self.at)
+    }
+}
+
+#[test]
+fn a_length_that_was_never_known_is_none() {
+    let data: Vec<u8> = (0..7 * 6).collect();
+    let play = |bytes: Vec<u8>| -> Result<Vec<u8>, String> {
+        let mut file = open(bytes)?;
+        assert!(file.recording.notes.join("; ").contains("does not say how long"));
+        Ok(all(&mut file, 10))
+    };
+    // What sox writes, as many frames as fit below it.
+    let streamed = |said: u32| {
+        let mut bytes = file(b"RIFF", &[form(1, 3, 16), chunk(b"data", &data)]);
+        bytes[4..8].copy_from_slice(&(said + 36).to_le_bytes());
+        bytes[40..44].copy_from_slice(&said.to_le_bytes());
+        play(bytes)
+    };
+    for said in [0x7FFF_F000, 0x7FFF_F000 - 0x7FFF_F000 % 6, 0x7FFF_F000 - 5] {
+        assert_eq!(streamed(said), Ok(data.clone()), "{said:#x}");
+    }
+    for said in [0x7FFF_F000 - 6, 0x7FFF_F001, u32::MAX - 1000] {
+        assert!(streamed(said).unwrap_err().contains("was cut off"), "{said:#x}");
+    }
+    // A pipe may have given more.
+    let mut bytes = file(b"RIFF", &[form(1, 3, 16), chunk(b"data", &[])]);
+    bytes[4..8].copy_from_slice(&0x7FFF_F024_u32.to_le_bytes());
+    bytes[40..44].copy_from_slice(&0x7FFF_F000_u32.to_le_bytes());
+    let frames = (1_u64 << 32) / 6;
+    let file_of_holes = Holes { start: bytes, length: 44 + frames * 6, at: 0 };
+    let file_of_holes = Wav::new(file_of_holes, &Options::default()).unwrap();
+    assert_eq!(file_of_holes.recording.frames, Some(frames));
+    // What ffmpeg leaves, if it cannot fill in the lengths.
+    let mut samples = chunk(b"data", &data);
+    samples[4..8].copy_from_slice(&UNKNOWN.to_le_bytes());
+    let mut long = vec![0; 28];
+    let unfinished = |long: &[u8]| file(b"RF64", &[chunk(b"ds64", long), form(1, 3, 16), samples.clone()]);
+    assert_eq!(play(unfinished(&long)), Ok(data.clone()));
+    // One that was finished may be empty.
+    long[0] = 100;
+    assert_eq!(open(unfinished(&long)).unwrap_err(), "it has no samples");
+}
+
 #[test]
 fn a_file_that_was_cut_off_is_played_only_if_that_is_wanted() {
     let whole = hound(1, 16, false, &[1_i16, 2, 3, 4]);
