@@ -151,6 +151,10 @@ fn files_that_cannot_be_played_are_refused_and_say_why() {
     refuse("text.edf", &b"Dear diary, ".repeat(100), "it does not begin like one");
     refuse("unknown", &b"Dear diary, ".repeat(100), "it is neither EDF, BDF nor WAV");
     refuse("image.wav", &whole, "it is no WAV file");
+    refuse("mixed.csv", b"1,2,NA\n3,4,5\n", "a frame has numbers only");
+    refuse("commas.csv", &[b','; 1 << 20], "more than a stream has channels");
+    refuse("coarse.csv", b"t,x\n0,1\n0,2\n0,3\n1,4\n1,5\n1,6\n2,7\n", "--rate plays it regardless");
+    refuse("hostile.edf", &[&whole[..236], b"\x1b[2J\x9b2J ", &whole[244..]].concat(), "header is '[2J");
     let patched = |at: usize, text: &str| {
         let mut bytes = whole.clone();
         bytes[at..at + text.len()].copy_from_slice(text.as_bytes());
@@ -172,6 +176,8 @@ fn files_that_cannot_be_played_are_refused_and_say_why() {
     assert!(refused(&place, &file, "--channels V5", 2).contains("there is no 'V5', but MLII"));
     let table = write(&place, "table.csv", "1,2\n3,4\n");
     assert!(refused(&place, &table, "", 2).contains("--rate is needed"));
+    let minutes = write(&place, "minutes.csv", "Time (min),x\n0,1\n1,2\n");
+    assert!(refused(&place, &minutes, "", 2).contains("--rate is needed"));
     assert!(refused(&place, &file, "--rate 100", 2).contains("for CSV"));
     assert!(refused(&place, &file, "--chunk 10h", 2).contains("do not fit into the ring"));
 

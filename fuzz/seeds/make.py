@@ -116,6 +116,8 @@ file("wav", "broadcast", wav(1, 2, 16, chunk(b"bext", bytes(320) + b"2002-03-021
 file("csv", "as-cat-writes-it", b"position,MLII,\"a,b\"\n0,-3,7\n1,4,5\n2,6,-32768\n")
 file("csv", "complex", b"position,x.re,x.im\n7,0.1,-2.0\n8,NaN,inf\n")
 file("csv", "times", b"time,x\n0.004,1\n0.008,2\n0.012,3\n")
+file("csv", "coarse", b"Time (ms),x\n" + b"".join(b"%d,0\n" % (line * 3 // 5) for line in range(48)))
+file("csv", "one-column", b"x\n1\n2\n\n3\n\n")
 file("csv", "bare", b"1;2\r\n3;4\r\n")
 file("csv", "gap", b"t\tx\n0\t1\n1\t2\n3\t4\n")
 file("csv", "ragged", b"a,b\n1,2\n\n3\n")

@@ -14,9 +14,11 @@ use std::path::{Path, PathBuf};
 EDF, EDF+, BDF: raw counts stay raw; the channels keep their labels, units, scales, filters; the date and time of the
   recording become the stream's start time, taken as UTC. Nothing about the patient is kept. Annotations are skipped.
 WAV: PCM of 8, 16, 24 (as i32) or 32 bits, f32, f64, also RF64. --physical values are full scale, -1 to 1.
-CSV: a line for each frame, columns separated by comma, semicolon or tab. If a field of the first line is no number, that
-  line has the labels. A first column labelled 'position', as annulus cat writes it, or 'time' (or t, timestamp,
-  seconds) is no channel. Times are in seconds and give the rate, unless --rate does; then they are not looked at.")]
+CSV: a line for each frame, columns separated by comma, semicolon or tab. The first line has the labels if none of its
+  fields is a number. A first column labelled 'position', as annulus cat writes it, or 'time' (or t, timestamp, seconds)
+  is no channel. Times are in seconds, or in ms, us or ns where the label says so: Time (ms), t_us. They give the rate,
+  and are held against it, rounded as they may be: where a frame is missing the stream ends, with an error. With --rate
+  the times are not looked at.")]
 pub(crate) struct Args {
     /// The file
     file: PathBuf,

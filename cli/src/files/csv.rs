@@ -1,12 +1,16 @@
 //! Tables of numbers: a line for each frame.
 
+mod clock;
 mod lines;
 #[cfg(test)]
 mod tests;
+mod times;
 
+use self::clock::Clock;
 use self::lines::{Lines, delimiter};
 use super::choose::{self, Names};
 use super::{Error, Options, Reader, Recording};
+use crate::plain::plain;
 use crate::sample::{Number, with_number};
 use ::csv::ByteRecord;
 use annulus::{Channel, SampleFormat, SampleType};
@@ -20,9 +24,9 @@ pub(crate) struct Csv<R> {
     number: SampleType,
     /// Where the channels are in a line.
     columns: Vec<usize>,
+    /// What the first column is held against, unless it is a channel, or a time of no interest.
+    clock: Option<Clock>,
     first: First,
-    /// What the first column said last.
-    last: Option<f64>,
 }
 
 /// What the first column is.
@@ -31,9 +35,9 @@ enum First {
     Channel,
     /// Counts frames, as `annulus cat` writes it.
     Position,
-    /// In seconds; tells whether frames are missing, unless the user gave the rate.
+    /// So many of them are a second, if the label says that.
     Time {
-        checked: bool,
+        per_second: Option<f64>,
     },
 }
 
@@ -44,17 +48,13 @@ impl<R: Read + Seek> Csv<R> {
         let Some(head) = lines.next()?.cloned() else {
             return Err(Error::bad("it has no lines"));
         };
-        let is_head = head.iter().any(|field| !field.is_empty() && float(field).is_none());
-        let labels: Vec<String> = if is_head {
+        let labels = labels(&head).map_err(|why| lines.located(&why))?;
+        let first = labels.as_ref().map_or(First::Channel, |labels| First::named(&labels[0]));
+        if labels.is_some() {
             lines.next_is_first();
-            head.iter().map(|field| text(field).trim().to_owned()).collect()
-        } else {
-            (1..=head.len()).map(|column| format!("ch{column}")).collect()
-        };
-        let mut first = if is_head { First::named(&labels[0]) } else { First::Channel };
-        if let (First::Time { checked }, Some(_)) = (&mut first, options.rate) {
-            *checked = false;
         }
+        let numbered = || (1..=head.len()).map(|column| format!("ch{column}")).collect();
+        let labels = labels.unwrap_or_else(numbered);
 
         let format = options.format.unwrap_or(SampleFormat::Real(SampleType::F64));
         let number =
@@ -63,9 +63,17 @@ impl<R: Read + Seek> Csv<R> {
         let channels = Columns { labels: &labels[from..], from, parts: 1 + usize::from(format.is_complex()) };
         let (columns, channels) = channels.choose(&options.channels)?;
         lines.rewind()?;
-        let rate = match (options.rate, first) {
-            (Some(rate), _) => rate,
-            (None, First::Time { .. }) => lines.rate()?,
+        let (rate, clock) = match (options.rate, first) {
+            (Some(rate), First::Position) => (rate, Some(Clock::counting())),
+            (Some(rate), _) => (rate, None),
+            (None, First::Time { per_second: Some(per_second) }) => {
+                let (rate, clock) = lines.times()?.rate(per_second).map_err(Error::bad)?;
+                (rate, Some(clock))
+            }
+            (None, First::Time { per_second: None }) => {
+                let why = "times in s, ms, us or ns tell the rate, but the first column is called";
+                return Err(Error::Usage(format!("--rate is needed: {why} '{}'", short(&labels[0]))));
+            }
             (None, _) => {
                 let why = "--rate is needed: no column of times tells how many frames there are in a second";
                 return Err(Error::Usage(why.to_owned()));
@@ -85,7 +93,7 @@ impl<R: Read + Seek> Csv<R> {
             start_time: None,
             notes: Vec::new(),
         };
-        Ok(Self { lines, recording, number, columns, first, last: None })
+        Ok(Self { lines, recording, number, columns, clock, first })
     }
 }
 
@@ -93,7 +101,14 @@ impl<R> Csv<R> {
     /// The frame that the line at hand makes; or what is wrong with that, to be said after the line's number.
     fn frame(&mut self, out: &mut Vec<u8>) -> Result<(), String> {
         let record = &self.lines.record;
-        self.last = self.first.follows(record, self.last, self.recording.rate)?;
+        if let Some(clock) = &mut self.clock {
+            let said = float(&record[0]).filter(|said| said.is_finite());
+            let said = said.ok_or_else(|| no_number(record, 0, None))?;
+            clock.follow(said).map_err(|why| {
+                let hint = if self.first == First::Position { "" } else { "; --rate plays it regardless" };
+                format!(": {why}: frames are missing or doubled, and gaps cannot be played yet{hint}")
+            })?;
+        }
         for &column in &self.columns {
             with_number!(self.number, N => {
                 let number: Option<N> = text(&record[column]).trim().parse().ok();
@@ -123,43 +138,46 @@ impl<R: Read + Seek + std::fmt::Debug> Reader for Csv<R> {
     }
 
     fn rewind(&mut self) -> Result<(), Error> {
-        self.last = None;
+        if let Some(clock) = &mut self.clock {
+            clock.rewind();
+        }
         self.lines.rewind()
     }
 }
 
 impl First {
     fn named(label: &str) -> Self {
-        let word: String =
-            label.to_lowercase().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-        match &*word {
-            "position" => Self::Position,
-            "time" | "times" | "t" | "timestamp" | "timestamps" | "seconds" | "time_s" => {
-                Self::Time { checked: true }
-            }
-            _ => Self::Channel,
+        let word: String = label.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+        match times::per_second(label) {
+            Some(per_second) => Self::Time { per_second: per_second.ok() },
+            None if word.eq_ignore_ascii_case("position") => Self::Position,
+            None => Self::Channel,
         }
     }
+}
 
-    /// Whether a line comes right after the one before. Frames that are missing between them are not passed over.
-    fn follows(self, record: &ByteRecord, last: Option<f64>, rate: f64) -> Result<Option<f64>, String> {
-        let step = match self {
-            Self::Channel | Self::Time { checked: false } => return Ok(None),
-            Self::Position => 1.0,
-            Self::Time { checked: true } => 1.0 / rate,
-        };
-        let at = float(&record[0]).ok_or_else(|| no_number(record, 0, None))?;
-        match last {
-            None => Ok(Some(at)),
-            Some(last) if (at - last - step).abs() <= step / 2.0 => Ok(Some(at)),
-            // Also where it is no time at all: NaN is not near anything.
-            Some(last) => Err(format!(
-                ": the first column goes from {last} to {at} instead of {}: \
-                 frames are missing or doubled, and gaps cannot be played yet",
-                last + step
-            )),
-        }
+/// The labels in the first line, unless it is a frame. A line that is neither would be lost as either.
+fn labels(head: &ByteRecord) -> Result<Option<Vec<String>>, String> {
+    let labels: Vec<String> = head.iter().map(|field| plain(text(field)).trim().to_owned()).collect();
+    let number = labels.iter().find(|label| label.parse::<f64>().is_ok());
+    let other = labels.iter().find(|label| !label.is_empty() && label.parse::<f64>().is_err());
+    match (number, other) {
+        (_, None) => Ok(None),
+        (None, Some(_)) => Ok(Some(labels)),
+        // What cat writes where channels are called 1, 2, 3: no frame begins like that.
+        (Some(_), Some(_)) if First::named(&labels[0]) != First::Channel => Ok(Some(labels)),
+        (Some(number), Some(other)) => Err(format!(
+            " has '{}', which is a number, and '{}', which is none: a frame has numbers only, \
+             and where it has the labels, none of them may be a number",
+            short(number),
+            short(other)
+        )),
     }
+}
+
+/// As much of a text as a message has room for.
+fn short(text: &str) -> String {
+    plain(text).chars().take(40).collect()
 }
 
 /// The columns that may be channels: one or, of complex numbers, two for each.
@@ -200,8 +218,7 @@ fn float(field: &[u8]) -> Option<f64> {
 }
 
 fn no_number(record: &ByteRecord, column: usize, wanted: Option<SampleType>) -> String {
-    let field: String = String::from_utf8_lossy(&record[column]).chars().take(40).collect();
-    let field = field.replace(|c: char| c.is_control(), " ");
+    let field = short(&String::from_utf8_lossy(&record[column]));
     let what = wanted.map_or_else(|| "number".to_owned(), |number| format!("{number} (see --type)"));
     format!(", column {}: '{field}' is no {what}", column + 1)
 }

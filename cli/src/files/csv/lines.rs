@@ -1,6 +1,7 @@
 //! The lines of a table, and where each is.
 
-use super::{float, no_number, text};
+use super::times::Times;
+use super::{no_number, text};
 use crate::files::Error;
 use ::csv::{ByteRecord, ErrorKind, ReaderBuilder};
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
@@ -8,8 +9,12 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom};
 /// A line with more bytes than this is no line of numbers.
 pub(super) const LONGEST: u64 = 4 << 20;
 
-/// So many lines tell the rate, where times must.
-const LOOKED_AT: usize = 1000;
+/// As many fields as two for each channel of a stream, and one for a time.
+const MOST_FIELDS: usize = 2 * 65_536 + 1;
+
+/// So many lines tell the rate, where times must; fewer if they are long.
+const LOOKED_AT: usize = 100_000;
+const LOOKED_AT_BYTES: u64 = 64 << 20;
 
 /// The records of a file, one after the other.
 #[derive(Debug)]
@@ -25,9 +30,11 @@ pub(super) struct Lines<R> {
 
 impl<R: Read + Seek> Lines<R> {
     pub(super) fn new(file: R, delimiter: u8) -> Self {
-        let bounded = Bounded { file, left: LONGEST };
-        let reader =
-            ReaderBuilder::new().has_headers(false).flexible(true).delimiter(delimiter).from_reader(bounded);
+        let reader = ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .delimiter(delimiter)
+            .from_reader(Bounded::new(file));
         Self { reader, record: ByteRecord::new(), first: ::csv::Position::new(), fields: None }
     }
 
@@ -41,10 +48,18 @@ impl<R: Read + Seek> Lines<R> {
         if !more {
             return Ok(None);
         }
-        let fields = *self.fields.get_or_insert(self.record.len());
-        if self.record.len() != fields {
-            let why = format!(" has {} fields, but the first line has {fields}", self.record.len());
-            return Err(self.located(&why));
+        let count = self.record.len();
+        let fields = *self.fields.get_or_insert(count);
+        if count > MOST_FIELDS {
+            return Err(self.located(&format!(" has {count} fields, more than a stream has channels")));
+        }
+        if count != fields {
+            return Err(self.located(&format!(" has {count} fields, but the first line has {fields}")));
+        }
+        // In a table of several columns it is no frame; here it is one without a value.
+        let resumed = self.reader.get_ref().resumed;
+        if fields == 1 && resumed.is_some_and(|at| at < self.reader.position().byte()) {
+            return Err(self.located(" comes after an empty one: no number says what the frame there was"));
         }
         Ok(Some(&self.record))
     }
@@ -82,42 +97,65 @@ impl<R: Read + Seek> Lines<R> {
         }
     }
 
-    /// Frames per second, by the times of the first lines.
-    pub(super) fn rate(&mut self) -> Result<f64, Error> {
-        let (mut begin, mut end, mut steps, mut digits) = (0.0, 0.0, 0_usize, 0);
-        while steps < LOOKED_AT {
-            if self.next()?.is_none() {
-                break;
+    /// The times of the first lines. A bad line further down comes after frames that can be played.
+    pub(super) fn times(&mut self) -> Result<Times, Error> {
+        let mut times = Times::default();
+        while times.len() < LOOKED_AT && self.reader.position().byte() < LOOKED_AT_BYTES {
+            match self.next() {
+                Ok(None) => break,
+                Err(_) if times.len() >= 2 => break,
+                Ok(Some(_)) => {}
+                Err(error) => return Err(error),
             }
-            let Some(time) = float(&self.record[0]) else {
+            if !times.add(text(&self.record[0]).trim()) {
+                if times.len() >= 2 {
+                    break;
+                }
                 let why = no_number(&self.record, 0, None);
                 return Err(self.located(&why));
-            };
-            end = time;
-            digits = digits.max(text(&self.record[0]).trim().split('.').nth(1).map_or(0, str::len));
-            if steps == 0 {
-                begin = end;
             }
-            steps += 1;
         }
-        let (span, steps) = (end - begin, steps.saturating_sub(1) as f64);
-        let rate = steps / span;
-        if !(rate.is_finite() && rate > 0.0) {
-            let why =
-                "its times do not tell the rate: at least two are needed, in seconds, going up; or --rate";
-            return Err(Error::bad(why));
-        }
-        // Times are rounded to so many digits, and so is what follows from them. 255.98 was meant to be 256.
-        let doubt = rate * 10_f64.powi(-(digits.min(300) as i32)) / span;
-        Ok(if (rate.round() - rate).abs() <= doubt && rate >= 1.0 { rate.round() } else { rate })
+        Ok(times)
     }
 }
 
-/// Gives so many bytes between two lines and no more: a line could be as long as the file.
+/// Gives so many bytes between two lines and no more: a line could be as long as the file. It knows where lines are
+/// empty, which the crate passes over.
 #[derive(Debug)]
 struct Bounded<R> {
     file: R,
     left: u64,
+    /// Where the next byte is, and how far it has been looked for empty lines.
+    at: u64,
+    looked: u64,
+    /// The last byte that was looked at. The file's first line has an end before it, too.
+    last: u8,
+    /// Whether a line was empty.
+    empty: bool,
+    /// Where something comes after an empty line, for the first time.
+    resumed: Option<u64>,
+}
+
+impl<R> Bounded<R> {
+    fn new(file: R) -> Self {
+        Self { file, left: LONGEST, at: 0, looked: 0, last: b'\n', empty: false, resumed: None }
+    }
+
+    fn look(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            if self.at == self.looked && self.resumed.is_none() {
+                let ends = |byte| matches!(byte, b'\r' | b'\n');
+                if !ends(byte) {
+                    self.resumed = self.empty.then_some(self.at);
+                } else if ends(self.last) && (self.last, byte) != (b'\r', b'\n') {
+                    self.empty = true;
+                }
+                self.last = byte;
+                self.looked += 1;
+            }
+            self.at += 1;
+        }
+    }
 }
 
 impl<R: Read> Read for Bounded<R> {
@@ -129,13 +167,15 @@ impl<R: Read> Read for Bounded<R> {
         let most = (into.len() as u64).min(self.left) as usize;
         let count = self.file.read(&mut into[..most])?;
         self.left -= count as u64;
+        self.look(&into[..count]);
         Ok(count)
     }
 }
 
 impl<R: Seek> Seek for Bounded<R> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        self.file.seek(to)
+        self.at = self.file.seek(to)?;
+        Ok(self.at)
     }
 }
 

@@ -97,14 +97,76 @@ fn times_tell_the_rate() {
 }
 
 #[test]
+fn times_may_have_a_unit() {
+    let table = |label: &str, step: f64| -> String {
+        let lines = (0..100).map(|at| format!("{},{at}\n", f64::from(at) * step));
+        format!("{label},x\n") + &lines.collect::<String>()
+    };
+    for (label, step) in
+        [("Time (ms)", 4.0), ("time_ms", 4.0), ("time [us]", 4000.0), ("t/ns", 4e6), ("Time", 0.004)]
+    {
+        let table = table(label, step);
+        let mut file = open(&table, &options(None, "")).unwrap();
+        assert_eq!((file.recording.rate, labels(&file)), (250.0, vec!["x"]), "{label}");
+        assert_eq!(values(&mut file).unwrap().len(), 100, "{label}");
+    }
+    let minutes = table("Time\u{1b} (min)", 1.0);
+    let why = open(&minutes, &options(None, "")).unwrap_err();
+    assert!(why.starts_with("usage: --rate is needed") && why.ends_with("'Time  (min)'"), "{why}");
+    assert!(values(&mut open(&minutes, &options(Some(4.0), "")).unwrap()).is_ok(), "the user's rate counts");
+}
+
+#[test]
+fn times_with_an_exponent_are_as_exact_as_they_say() {
+    // In whole seconds this would be nothing at all.
+    let file = open("time,x\n0e-3,0\n121e-3,1\n242e-3,2\n", &options(None, "")).unwrap();
+    assert!((file.recording.rate - 1.0 / 0.121).abs() < 1e-9, "{}", file.recording.rate);
+    // Whole milliseconds, 387 for 99 frames: 255.81 was meant to be 256.
+    let table: String = (0..100).map(|at| format!("{:e},0\n", (f64::from(at) / 0.256).round())).collect();
+    assert!(table.contains("\n3.87e2,0\n"));
+    let table = "Time (ms),x\n".to_owned() + &table;
+    assert_eq!(open(&table, &options(None, "")).unwrap().recording.rate, 256.0);
+}
+
+#[test]
+fn times_may_be_coarser_than_the_frames() {
+    let table = |rate: f64, count: u32, missing: Option<u32>| -> String {
+        let frame = |line: u32| f64::from(line + u32::from(missing.is_some_and(|missing| line >= missing)));
+        let line = |line: u32| format!("{:.3},{line}\n", (frame(line) / rate * 1e3 + 0.2).floor() / 1e3);
+        "time,x\n".to_owned() + &(0..count).map(line).collect::<String>()
+    };
+    for rate in [1024.0, 1000.0, 2000.0, 512.0, 2048.0] {
+        let whole = table(rate, 3000, None);
+        let mut file = open(&whole, &options(None, "")).unwrap();
+        assert_eq!(file.recording.rate, rate);
+        for _ in 0..2 {
+            assert_eq!(values(&mut file).unwrap().len(), 3000, "{rate}");
+            file.rewind().unwrap();
+        }
+        for missing in [700, 1501, 2222] {
+            let gap = table(rate, 3000, Some(missing));
+            let why = open(&gap, &options(None, "")).and_then(|mut file| values(&mut file)).unwrap_err();
+            assert!(why.ends_with("; --rate plays it regardless"), "{rate} {missing}: {why}");
+            assert_eq!(values(&mut open(&gap, &options(Some(rate), "")).unwrap()).unwrap().len(), 3000);
+        }
+    }
+    // Too few to tell them from others.
+    let why = open(&table(2048.0, 50, None), &options(None, "")).unwrap_err();
+    assert!(why.contains("too few digits") && why.ends_with("; --rate plays it regardless"), "{why}");
+}
+
+#[test]
 fn gaps_are_not_passed_over() {
     let read = |text: &str, rate| values(&mut open(text, &options(rate, "")).unwrap());
     let lost = read("position,x\n5,1\n6,2\n9,3\n", Some(5.0)).unwrap_err();
     assert!(lost.starts_with("line 4: the first column goes from 6 to 9 instead of 7"), "{lost}");
     assert!(read("position,x\n5,1\n5,2\n", Some(5.0)).unwrap_err().starts_with("line 3:"));
-    assert!(read("position,x\n5,1\nnan,2\n", Some(5.0)).unwrap_err().starts_with("line 3:"));
+    let none = read("position,x\n5,1\nnan,2\n", Some(5.0)).unwrap_err();
+    assert_eq!(none, "line 3, column 1: 'nan' is no number");
     let pause: String = (0..50).map(|at| format!("{},0\n", if at < 40 { at } else { at + 7 })).collect();
-    assert!(read(&format!("t,x\n{pause}"), None).unwrap_err().starts_with("line 42: "));
+    let lost = read(&format!("t,x\n{pause}"), None).unwrap_err();
+    assert!(lost.starts_with("line 42: the first column goes from 39 to 47 instead of 40"), "{lost}");
+    assert!(lost.ends_with("; --rate plays it regardless"), "{lost}");
     assert!(read(&format!("t,x\n{pause}"), Some(1.0)).is_ok(), "the user's rate counts");
     let mut again = open("position,x\n5,1\n6,2\n", &options(Some(5.0), "")).unwrap();
     assert!(values(&mut again).is_ok());
@@ -134,6 +196,82 @@ fn bad_lines_are_named() {
     assert!(open("a\n1\n", &options(None, "")).unwrap_err().starts_with("usage: --rate is needed"));
     let mut bytes = Csv::new(Cursor::new(&b"a,b\n1,\xff\n"[..]), &options(Some(1.0), "")).unwrap();
     assert!(values(&mut bytes).unwrap_err().starts_with("line 2, column 2"));
+}
+
+#[test]
+fn a_first_line_is_labels_or_numbers() {
+    let why = |text: &str| open(text, &options(Some(5.0), "")).unwrap_err();
+    for text in ["1,2,NA\n3,4,5\n", "\n\nNA,,nan\n3,4,5\n", "1,b\n2,3\n"] {
+        let why = why(text);
+        assert!(
+            why.contains("which is a number, and") && why.contains("a frame has numbers only"),
+            "{text}: {why}"
+        );
+    }
+    assert!(
+        why("\n\n1,2,N\u{9b}A\n").starts_with("line 3 has '1', which is a number, and 'N A', which is none")
+    );
+    // Nothing but labels can be in a line with one of these.
+    for text in ["position,1,2\n0,3,4\n1,5,6\n", "Time (s),1,2\n0,3,4\n1,5,6\n"] {
+        let mut file = open(text, &options(Some(5.0), "")).unwrap();
+        assert_eq!(labels(&file), ["1", "2"]);
+        assert_eq!(values(&mut file).unwrap(), [3.0, 4.0, 5.0, 6.0]);
+    }
+    assert_eq!(labels(&open(",b\n1,2\n", &options(Some(5.0), "")).unwrap()), ["", "b"]);
+}
+
+#[test]
+fn labels_command_no_terminal() {
+    let file = open("a\u{1b}[2J,\u{9b}b\t\n1,2\n", &options(Some(5.0), "")).unwrap();
+    assert_eq!(labels(&file), ["a [2J", "b"]);
+}
+
+#[test]
+fn an_empty_line_is_a_missing_value_where_there_is_one_column() {
+    let read = |text: &str| values(&mut open(text, &options(Some(5.0), ""))?);
+    for (text, line) in [
+        ("a\n1\n\n2\n", 4),
+        ("1\n2\n\n\n3", 5),
+        ("a\r\n1\r\n\r\n2\r\n", 4),
+        ("a\n\n1\n2\n", 3),
+        ("\n1\n2\n", 2),
+        ("a\r\n1\r\n2\n\r\n3", 5),
+    ] {
+        let why = read(text).unwrap_err();
+        assert!(why.starts_with(&format!("line {line} comes after an empty one")), "{text:?}: {why}");
+    }
+    for text in ["1\n2\n3\n\n\n", "a\r\n1\r\n2\r\n3\r\n\r\n", "1\r2\r3", "1\n2\n3"] {
+        assert_eq!(read(text).unwrap(), [1.0, 2.0, 3.0], "{text:?}");
+    }
+    // What was read ahead of an empty line is there, and again.
+    let text = "a\n".to_owned() + &"1\n".repeat(50_000) + "\n2\n";
+    let mut file = open(&text, &options(Some(5.0), "u8")).unwrap();
+    for _ in 0..2 {
+        let mut bytes = Vec::new();
+        assert!(why(file.read(usize::MAX, &mut bytes).unwrap_err()).starts_with("line 50003 comes after"));
+        assert_eq!(bytes.len(), 50_000);
+        file.rewind().unwrap();
+    }
+}
+
+#[test]
+fn a_bad_line_among_the_times_comes_after_those_before_it() {
+    let mut file = open("t,x\n0,1\n1,2\n2,3\nx,4\n", &options(None, "")).unwrap();
+    let mut bytes = Vec::new();
+    let broken = file.read(usize::MAX, &mut bytes).unwrap_err();
+    assert_eq!((why(broken).as_str(), bytes.len()), ("line 5, column 1: 'x' is no number", 24));
+}
+
+#[test]
+fn no_line_has_more_fields_than_a_stream_channels() {
+    let widest = ",0".repeat(1 << 17);
+    let complex = options(Some(5.0), "cf32");
+    let table = format!("position{}\n0{widest}\n", ",a".repeat(1 << 17));
+    assert_eq!(open(&table, &complex).unwrap().recording.channels.len(), 1 << 16);
+    let why = open(&format!("0,0{widest}\n"), &complex).unwrap_err();
+    assert_eq!(why, "line 1 has 131074 fields, more than a stream has channels");
+    let commas = ",".repeat(LONGEST as usize - 10);
+    assert!(open(&commas, &complex).unwrap_err().ends_with("more than a stream has channels"));
 }
 
 #[test]
