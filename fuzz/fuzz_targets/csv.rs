@@ -20,7 +20,12 @@ fuzz_target!(|bytes: &[u8]| {
         Options::default(),
         Options { rate: Some(250.0), ..Options::default() },
         Options { rate: Some(1.0), format: "i16".parse().ok(), ..Options::default() },
-        Options { rate: Some(1.0), format: "cf32".parse().ok(), channels: vec!["1".into()], ..Options::default() },
+        Options {
+            rate: Some(1.0),
+            format: "cf32".parse().ok(),
+            channels: vec!["1".into()],
+            ..Options::default()
+        },
     ] {
         reading::check(Csv::new(Cursor::new(bytes), &options), bytes.len());
     }

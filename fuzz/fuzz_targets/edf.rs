@@ -16,9 +16,9 @@ use libfuzzer_sys::fuzz_target;
 use std::io::Cursor;
 
 fuzz_target!(|bytes: &[u8]| {
-    for options in [
-        Options::default(), Options { truncated: true, channels: vec!["1".into()], ..Options::default() },
-    ] {
+    for options in
+        [Options::default(), Options { truncated: true, channels: vec!["1".into()], ..Options::default() }]
+    {
         reading::check(Edf::new(Cursor::new(bytes), &options), bytes.len());
     }
 });

@@ -9,9 +9,11 @@ pub fn check<R: Reader>(opened: Result<R, Error>, length: usize) {
     let frame = file.recording().frame_bytes();
     assert!(frame > 0 && !file.recording().channels.is_empty());
     assert!(file.recording().rate.is_finite() && file.recording().rate > 0.0);
-    assert!(file.recording().channels.iter().all(|channel| {
-        channel.scale.is_finite() && channel.scale != 0.0 && channel.offset.is_finite()
-    }));
+    assert!(
+        file.recording().channels.iter().all(|channel| {
+            channel.scale.is_finite() && channel.scale != 0.0 && channel.offset.is_finite()
+        })
+    );
     let frames = file.recording().frames;
 
     let (mut whole, broken) = all(&mut file, usize::MAX);

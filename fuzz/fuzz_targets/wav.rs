@@ -11,13 +11,14 @@ mod reading;
 #[path = "../../cli/src/sample.rs"]
 mod sample;
 
-use files::{Wav, Options};
+use files::{Options, Wav};
 use libfuzzer_sys::fuzz_target;
 use std::io::Cursor;
 
 fuzz_target!(|bytes: &[u8]| {
     for options in [
-        Options::default(), Options { truncated: true, channels: vec!["2".into(), "1".into()], ..Options::default() },
+        Options::default(),
+        Options { truncated: true, channels: vec!["2".into(), "1".into()], ..Options::default() },
     ] {
         reading::check(Wav::new(Cursor::new(bytes), &options), bytes.len());
     }
