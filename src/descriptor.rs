@@ -295,7 +295,7 @@ impl Descriptor {
     /// Holds the words against each other.
     fn check(&self, from: &Reader<'_>, object_bytes: u64) -> Result<(), Unfit> {
         let ends = match self.kind {
-            Kind::Mpmc => return Err(Unfit::Damaged("it is a work queue (mpmc), which this build does not know")),
+            Kind::Mpmc => (1..=LANES_MAX).contains(&self.lanes) && self.consumers > 0 && (!self.unobserved || self.observers == 0),
             Kind::Spsc => (self.lanes, self.consumers) == (1, 1) && (!self.unobserved || self.observers == 0),
             Kind::Broadcast => (self.lanes, self.consumers) == (1, 0) && !self.unobserved,
         };
@@ -600,6 +600,9 @@ mod tests {
     #[test]
     fn ends_that_do_not_fit_their_kind() {
         let spsc = Descriptor { kind: Kind::Spsc, consumers: 1, ..ecg() };
+        let queue = Descriptor { kind: Kind::Mpmc, lanes: 3, consumers: 8, ..ecg() };
+        let decoded = Descriptor::decode(&queue.encode().unwrap(), queue.regions().unwrap().total);
+        assert_eq!(decoded.as_ref(), Ok(&queue));
         for (what, lie) in [
             ("its seats", Descriptor { consumers: 2, ..spsc.clone() }),
             ("its seats", Descriptor { consumers: 0, ..spsc.clone() }),
@@ -608,7 +611,10 @@ mod tests {
             ("its seats", Descriptor { lossless: 1, ..ecg() }),
             ("its seats", Descriptor { consumers: 1, ..ecg() }),
             ("its seats", Descriptor { unobserved: true, observers: 0, ..ecg() }),
-            ("work queue", Descriptor { kind: Kind::Mpmc, ..ecg() }),
+            ("its seats", Descriptor { kind: Kind::Mpmc, ..ecg() }),
+            ("its seats", Descriptor { lanes: 65, ..queue.clone() }),
+            ("its seats", Descriptor { lanes: 0, ..queue.clone() }),
+            ("its seats", Descriptor { unobserved: true, ..queue.clone() }),
         ] {
             let found = Descriptor::decode(&lie.encode().unwrap(), lie.regions().unwrap().total);
             let Err(Unfit::Damaged(why)) = found else { panic!("{lie:?} was taken") };

@@ -49,6 +49,15 @@ pub enum Error {
         /// The consumer's process, as it wrote it down.
         pid: u32,
     },
+    /// Each lane of a work queue has a producer, or was finished by one.
+    NoFreeLane {
+        /// The queue.
+        name: String,
+        /// How many lanes there are.
+        capacity: u32,
+        /// Who holds them, or held them last, as they wrote it down.
+        holders: Vec<u32>,
+    },
     /// A stream of that name lives with other parameters.
     Incompatible {
         /// The stream.
@@ -192,6 +201,9 @@ impl fmt::Display for Error {
             }
             Self::ConsumerBusy { name, pid } => {
                 write!(f, "stream '{name}' has a consumer already, process {pid}: observe it instead, or stop that one first")
+            }
+            Self::NoFreeLane { name, capacity, holders } => {
+                write!(f, "all {capacity} lanes of queue '{name}' have a producer, processes {holders:?}, or were finished by one: end one, or create it with more")
             }
             Self::Incompatible { name, found, wanted } => {
                 write!(f, "stream '{name}' is in use as {found}, not {wanted}: use its parameters, another version (name@v2), or end its holders")

@@ -295,17 +295,19 @@ impl Exclusive {
 /// A consumer that shares a lane with others: copy, then CAS. A CAS that succeeds proves that nobody moved
 /// `head` since the copy, so the producer cannot have reused those frames.
 #[derive(Debug)]
-#[cfg_attr(not(test), allow(dead_code, reason = "the third cursor: the work queue stands on it"))]
 pub(crate) struct Group {
     lane: Lane,
     at: Cursor,
     seen_tail: u64,
 }
 
-#[cfg_attr(not(test), allow(dead_code, reason = "the third cursor: the work queue stands on it"))]
 impl Group {
     pub(crate) fn attach(lane: Lane) -> Self {
         Self { at: lane.geometry().cursor(0), lane, seen_tail: 0 }
+    }
+
+    pub(crate) fn lane(&self) -> &Lane {
+        &self.lane
     }
 
     /// Copies up to `most` frames out and claims them: first position and count, `None` if there are none.

@@ -76,14 +76,29 @@ pub(crate) enum Refused {
     Held,
     /// None is held, but a lock of a mere reader is in the way.
     Barred,
+    /// Those for producers that nobody holds belong to lanes that were finished.
+    Finished,
 }
 
 /// Takes a free seat for `role`, and says who we are.
+///
+/// Whether a lane is finished is asked of who has its producer's seat, not before: else the one who finished it may leave
+/// in between, and a finished stream does not keep the next one from taking the name while we push.
 pub(crate) fn take(lock: &LockFile, segment: &Segment, role: Role) -> io::Result<Result<Seat, Refused>> {
     let seats = range(segment.descriptor(), role);
     loop {
+        let mut finished = false;
         for index in seats.clone() {
-            if lock.try_lock(layout::SEAT_BYTES + u64::from(index), Mode::Exclusive)? {
+            let byte = layout::SEAT_BYTES + u64::from(index);
+            let is_finished = || role == Role::Producer && is_finished(segment, index);
+            if is_finished() {
+                finished = true;
+            } else if lock.try_lock(byte, Mode::Exclusive)? {
+                if is_finished() {
+                    lock.unlock(byte)?;
+                    finished = true;
+                    continue;
+                }
                 let entry = segment.seat(index);
                 let died = (entry.state.load(Acquire) == IN_USE).then(|| entry.pid.load(Relaxed));
                 let generation = describe(segment, index, role);
@@ -93,11 +108,19 @@ pub(crate) fn take(lock: &LockFile, segment: &Segment, role: Role) -> io::Result
         if seats.is_empty() || any_held(lock, seats.clone())? {
             return Ok(Err(Refused::Held));
         }
+        if finished {
+            return Ok(Err(Refused::Finished));
+        }
         if lock.is_barred(layout::SEAT_BYTES + u64::from(seats.start), u64::from(seats.end - seats.start))? {
             return Ok(Err(Refused::Barred));
         }
         // Neither: a holder died between our looks. Its seat is free.
     }
+}
+
+/// Whether `lane` was finished.
+pub(crate) fn is_finished(segment: &Segment, lane: u32) -> bool {
+    segment.lane_block(lane).line.end.load(Relaxed) != layout::NONE
 }
 
 /// Says that the seat is in use: from now on its holder dies in it, or leaves it.
@@ -167,19 +190,19 @@ pub(crate) fn program_of(segment: &Segment, seat: u32) -> String {
     String::from_utf8_lossy(&bytes[..end]).into_owned()
 }
 
-/// Whether the producer of lane 0 is dead.
+/// Whether the producer of `lane` is dead.
 ///
 /// The four looks interleave with a producer that leaves, and with a successor that comes. Unlocked and in use
 /// at once is a death; the second pair, with the same epoch, proves that it was at once: a successor raises the epoch
 /// before its entry is in use, and one that leaves frees its entry first.
-pub(crate) fn death(lock: &LockFile, segment: &std::sync::Arc<Segment>) -> Option<Death> {
-    let lane = segment.lane(0);
+pub(crate) fn death(lock: &LockFile, segment: &std::sync::Arc<Segment>, lane: u32) -> Option<Death> {
+    let producer = segment.lane(lane);
     let look = || {
-        let unlocked = !any_held(lock, 0..1).ok()?;
-        (unlocked && segment.seat(0).state.load(Acquire) == IN_USE).then(|| lane::epoch(&lane))
+        let unlocked = !any_held(lock, lane..lane + 1).ok()?;
+        (unlocked && segment.seat(lane).state.load(Acquire) == IN_USE).then(|| lane::epoch(&producer))
     };
     let first = look()?;
-    (look()? == first).then(|| Death { pid: pid(segment, 0), epoch: first })
+    (look()? == first).then(|| Death { pid: pid(segment, lane), epoch: first })
 }
 
 /// This program's name.

@@ -6,10 +6,11 @@
 #![allow(unsafe_code)]
 
 use crate::copy::Words;
-use crate::descriptor::{Descriptor, Regions};
+use crate::descriptor::{Descriptor, Kind, Regions};
 use crate::index::Geometry;
 use crate::layout::{
-    self, GatingLine, LaneBlock, ProducerLine, ReaderLane, SeatEntry, SpaceLine, StateLine, StreamLine,
+    self, GatingLine, GroupLine, LaneBlock, ProducerLine, ReaderLane, SeatEntry, SpaceLine, StateLine,
+    StreamLine,
 };
 use crate::shm::map::{Access, Reservation};
 use crate::sync::Ordering::Relaxed;
@@ -170,6 +171,10 @@ impl Segment {
         self.at(self.regions.readers as usize + layout::STATE)
     }
 
+    fn group(&self) -> &GroupLine {
+        self.at(self.regions.readers as usize + layout::GROUP)
+    }
+
     pub(crate) fn reader_lane(&self, lane: u32) -> &ReaderLane {
         assert!(lane < self.descriptor.lanes);
         self.at(self.regions.readers as usize + layout::READER_LANES + lane as usize * layout::READER_LANE)
@@ -193,6 +198,7 @@ impl Segment {
         let stride = self.descriptor.lane_stride as usize;
         let data = self.regions.data as usize + lane as usize * copies * stride;
         Lane {
+            index: lane,
             geometry: self.geometry,
             word: self.descriptor.word_bytes(),
             mirrored: self.descriptor.mirrored,
@@ -210,6 +216,7 @@ trait Shared {}
 impl Shared for StreamLine {}
 impl Shared for LaneBlock {}
 impl Shared for StateLine {}
+impl Shared for GroupLine {}
 impl Shared for ReaderLane {}
 impl Shared for GatingLine {}
 impl Shared for SeatEntry {}
@@ -217,6 +224,7 @@ impl Shared for AtomicU64 {}
 
 /// One lane of a segment, with its addresses at hand. Keeps the segment mapped.
 pub(crate) struct Lane {
+    index: u32,
     geometry: Geometry,
     word: u32,
     mirrored: bool,
@@ -231,6 +239,11 @@ pub(crate) struct Lane {
 unsafe impl Send for Lane {}
 
 impl Lane {
+    /// Which one of the segment's lanes.
+    pub(crate) fn index(&self) -> u32 {
+        self.index
+    }
+
     #[inline]
     pub(crate) fn geometry(&self) -> &Geometry {
         &self.geometry
@@ -262,6 +275,23 @@ impl Lane {
     #[inline]
     pub(crate) fn armed(&self) -> &AtomicU64 {
         &self.readers().armed.armed
+    }
+
+    /// The smallest position that a sleeping member of the consuming group waits for.
+    #[inline]
+    pub(crate) fn armed_group(&self) -> &AtomicU64 {
+        &self.readers().armed_group.armed
+    }
+
+    /// What the consuming group sleeps on, whichever lane it waits for.
+    #[inline]
+    pub(crate) fn group_event(&self) -> &EventWord {
+        &self.segment.group().data
+    }
+
+    /// Whether a group consumes it.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.segment.descriptor.kind == Kind::Mpmc
     }
 
     /// Where the lane's producer waits for space.

@@ -76,6 +76,14 @@ pub(crate) enum Site {
     SpaceDisarm,
     /// `finish` wakes sleepers whatever their target.
     FinishKick,
+    /// A member of a group arms every lane before it sleeps.
+    GroupArmsAll,
+    /// A member that was woken arms for the next frame, since its wake may have been the only one of several.
+    GroupRearm,
+    /// It does so before it looks whether frames remain.
+    GroupFence,
+    /// If some do, it wakes another.
+    GroupPassOn,
 }
 
 #[cfg(not(all(loom, test)))]
@@ -183,5 +191,10 @@ impl EventWord {
     pub(crate) fn wake_all(&self) {
         drop(self.kernel.lock().unwrap());
         self.sleepers.notify_all();
+    }
+
+    pub(crate) fn wake_one(&self) {
+        drop(self.kernel.lock().unwrap());
+        self.sleepers.notify_one();
     }
 }

@@ -50,7 +50,8 @@ fn parameters() {
     refused(stream().retain(Duration::MAX), &["retain less"]);
     refused(stream().rate(0.0).retain(Duration::from_secs(1)), &["needs a rate"]);
     refused(stream().readers(5000), &["4,096"]);
-    refused(stream().kind(Kind::Mpmc), &["not built yet"]);
+    refused(stream().kind(Kind::Mpmc).producers(0), &["1 to 64"]);
+    refused(stream().kind(Kind::Spsc).producers(2), &["work queue"]);
     refused(stream().channels([Channel::new("x").scaled(0.0, 0.0)]), &["scale"]);
     refused(stream().channels([Channel::new("x").scaled(f64::NAN, 0.0)]), &["scale"]);
     refused(stream().device("x".repeat(2 << 20)), &["1 MiB"]);

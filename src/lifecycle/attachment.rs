@@ -38,6 +38,16 @@ impl Attachment {
         &self.lock
     }
 
+    /// The lane whose producer's seat this is: they are numbered alike.
+    pub(crate) fn producers_lane(&self) -> u32 {
+        self.seat.map_or(0, |seat| seat.index)
+    }
+
+    /// Which of the seats for its role this is.
+    pub(crate) fn place(&self, role: Role) -> u32 {
+        self.seat.map_or(0, |seat| seat.index - seat::range(self.segment.descriptor(), role).start)
+    }
+
     pub(crate) fn path(&self) -> std::path::PathBuf {
         self.directory.path().join(&self.object)
     }
@@ -131,8 +141,8 @@ impl Attachment {
 }
 
 impl Peers for Attachment {
-    fn death(&self) -> Option<Death> {
-        seat::death(&self.lock, &self.segment)
+    fn death(&self, lane: u32) -> Option<Death> {
+        seat::death(&self.lock, &self.segment, lane)
     }
 }
 

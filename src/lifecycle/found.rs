@@ -4,6 +4,7 @@ use super::{Attachment, gate, no_seat};
 use crate::descriptor::{Descriptor, Unfit};
 use crate::error::Error;
 use crate::lane;
+use crate::ring;
 use crate::layout::{self, GATE_BYTE, LIVE, RETIRED};
 use crate::seat::{self, Role, Seat};
 use crate::segment::{Rights, Segment};
@@ -147,23 +148,18 @@ impl Opened {
         let _ = self.lock.unlock(GATE_BYTE); // and at the latest when the file is closed, in a moment
     }
 
-    /// Inside the gate, shared: takes a seat. Whether the stream is finished is asked by who has its producer's seat,
-    /// not earlier: else the one who finished it may leave between the question and the seat, and a finished stream
-    /// does not keep the next one from taking the name while we push.
+    /// Inside the gate, shared: takes a seat.
     pub(super) fn sit(self, segment: Arc<Segment>, role: Role, name: &str) -> Result<Attachment, Error> {
         let failed = |error| Error::os("take a seat of", &self.path(), error);
         let seat = match seat::take(&self.lock, &segment, role).map_err(failed)? {
             Ok(seat) => seat,
             Err(seat::Refused::Held) => return Err(no_seat(&segment, role, name)),
+            Err(seat::Refused::Finished) => return Err(Error::Finished { name: name.into() }),
             Err(seat::Refused::Barred) => {
                 return Err(Error::Barred { name: name.into(), seat: role.to_string() });
             }
         };
         self.release();
-        if role == Role::Producer && is_finished(&segment) {
-            seat::leave(&segment, &seat);
-            return Err(Error::Finished { name: name.into() }); // and the file is closed, with its locks
-        }
         Ok(self.attach(segment, Some(seat)))
     }
 
@@ -208,7 +204,7 @@ impl Opened {
         }
         self.directory.unlink(&self.object)?;
         for lane in lanes() {
-            Event { armed: lane.armed(), seq: lane.data_event() }.kick();
+            ring::kick(&lane);
             Event { armed: &lane.space().armed, seq: &lane.space().seq }.kick();
         }
         Ok(Ok(()))
@@ -244,7 +240,7 @@ fn file_bytes(descriptor: &Descriptor) -> u64 {
 }
 
 pub(super) fn is_finished(segment: &Arc<Segment>) -> bool {
-    (0..segment.descriptor().lanes).all(|lane| lane::end(&segment.lane(lane)).is_some())
+    (0..segment.descriptor().lanes).all(|lane| seat::is_finished(segment, lane))
 }
 
 /// Never through the mapping: a file that is shorter than it says would kill us.

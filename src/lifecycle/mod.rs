@@ -64,17 +64,16 @@ fn gate(lock: &LockFile, mode: Mode, deadline: Instant) -> io::Result<bool> {
 fn no_seat(segment: &Segment, role: Role, name: &str) -> Error {
     let seats = seat::range(segment.descriptor(), role);
     let name = name.into();
+    let capacity = seats.end - seats.start;
+    let holders = |seats: core::ops::Range<u32>| seats.map(|seat| seat::pid(segment, seat)).collect();
     match role {
+        Role::Producer if capacity > 1 => Error::NoFreeLane { name, capacity, holders: holders(seats) },
         Role::Producer => {
             let pid = seat::pid(segment, seats.start);
             Error::WriterBusy { name, pid, stopped: is_stopped(pid) }
         }
-        Role::Consumer => Error::ConsumerBusy { name, pid: seat::pid(segment, seats.start) },
-        Role::Lossless | Role::Observer => Error::NoSeat {
-            name,
-            capacity: seats.end - seats.start,
-            holders: seats.map(|seat| seat::pid(segment, seat)).collect(),
-        },
+        Role::Consumer if segment.descriptor().kind == Kind::Spsc => Error::ConsumerBusy { name, pid: seat::pid(segment, seats.start) },
+        Role::Consumer | Role::Lossless | Role::Observer => Error::NoSeat { name, capacity, holders: holders(seats) },
     }
 }
 
@@ -86,12 +85,24 @@ fn is_stopped(pid: u32) -> bool {
 }
 
 fn check_role(descriptor: &Descriptor, role: Role, name: &str) -> Result<(), Error> {
-    let wrong = |why| Err(Error::WrongKind { name: name.into(), kind: descriptor.kind, why });
     match role {
-        Role::Consumer if descriptor.kind == Kind::Broadcast => wrong("it has no consumer; observe it"),
-        Role::Observer if descriptor.unobserved => wrong("it was created without observers"),
+        Role::Consumer if descriptor.kind == Kind::Broadcast => Err(wrong_consumer(Kind::Broadcast, name)),
+        Role::Observer if descriptor.unobserved => {
+            let why = "it was created without observers";
+            Err(Error::WrongKind { name: name.into(), kind: descriptor.kind, why })
+        }
         _ => Ok(()),
     }
+}
+
+/// That a stream of this kind is consumed otherwise, if at all.
+pub(crate) fn wrong_consumer(kind: Kind, name: &str) -> Error {
+    let why = match kind {
+        Kind::Spsc => "it has one consumer; take it with consumer()",
+        Kind::Mpmc => "it has a group of consumers; join it with group_consumer()",
+        Kind::Broadcast => "it has no consumer; observe it",
+    };
+    Error::WrongKind { name: name.into(), kind, why }
 }
 
 /// Opens what is there, and sits down for `role`; `seated` false: only an observer, without a seat.

@@ -12,6 +12,7 @@
 //! models take the notifier's full fence.
 
 mod lane;
+mod queue;
 mod wait;
 
 use crate::sync::Site;
@@ -122,6 +123,10 @@ counter_tests! {
     finish: "wait::finish" needs FinishKick EndRelease VerdictReload;
     gone: "wait::gone" needs VerdictReload;
     retired: "wait::retired" needs VerdictReload;
+    passed_on: "queue::passed_on" needs GroupRearm GroupFence GroupPassOn NotifyFence ArmFence ArmRecheck SeqBump;
+    two_lanes: "queue::two_lanes" needs GroupArmsAll NotifyFence ArmFence ArmRecheck SeqBump;
+    queue_space: "queue::space" needs SpaceNotify GroupCas;
+    queue_finish: "queue::finish" needs FinishKick EndRelease VerdictReload;
 }
 
 /// Runs the model again, in a process of its own, with each thing that it claims to need broken in turn, and
@@ -177,6 +182,7 @@ every_site! {
     TailRelease TailAcquire IntentRelease IntentAcquire IntentCheck IntentNotTail IntentKept HeadRelease HeadAcquire
     ResumeAcquire SpaceCheck GroupHead GroupCas GroupCopyFirst EndRelease EpochRelease VerdictReload NotifyFence ArmFence ArmRecheck SeqBump
     SwapBeforeBump SeqBeforeArm ArmMin SpaceNotify SpaceClause FullArms FullFence SpaceDisarm FinishKick
+    GroupArmsAll GroupRearm GroupFence GroupPassOn
 }
 
 #[test]

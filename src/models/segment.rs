@@ -16,14 +16,23 @@ struct Memory {
     producer: ProducerLine,
     head: AtomicU64,
     armed: AtomicU64,
+    armed_group: AtomicU64,
     space: SpaceLine,
-    data_event: EventWord,
-    state: AtomicU64,
+    stream: Arc<Stream>,
     words: Vec<AtomicU64>,
+}
+
+/// What the lanes of a stream share.
+struct Stream {
+    data_event: EventWord,
+    group_event: EventWord,
+    state: AtomicU64,
+    shared: bool,
 }
 
 /// One lane, for a handle to keep.
 pub(crate) struct Lane {
+    index: u32,
     geometry: Geometry,
     memory: Arc<Memory>,
 }
@@ -33,6 +42,37 @@ impl Lane {
     /// everything before `tail` published. `word` gives each word by its frame's position and its place in the
     /// frame. Only inside a model.
     pub(crate) fn begun(
+        capacity: u64,
+        frame_words: u64,
+        head: u64,
+        tail: u64,
+        word: impl Fn(u64, u64) -> u64,
+    ) -> Self {
+        let stream = Stream {
+            data_event: EventWord::new(0),
+            group_event: EventWord::new(0),
+            state: AtomicU64::new(LIVE),
+            shared: false,
+        };
+        Self::of(&Arc::new(stream), capacity, frame_words, head, tail, word)
+    }
+
+    /// The lanes of an empty work queue, of frames of one word.
+    pub(crate) fn queue<const LANES: usize>(capacity: u64) -> [Self; LANES] {
+        let stream = Arc::new(Stream {
+            data_event: EventWord::new(0),
+            group_event: EventWord::new(0),
+            state: AtomicU64::new(LIVE),
+            shared: true,
+        });
+        core::array::from_fn(|index| Self {
+            index: index as u32,
+            ..Self::of(&stream, capacity, 1, 0, 0, |_, _| 0)
+        })
+    }
+
+    fn of(
+        stream: &Arc<Stream>,
         capacity: u64,
         frame_words: u64,
         head: u64,
@@ -56,17 +96,21 @@ impl Lane {
             },
             head: AtomicU64::new(head),
             armed: AtomicU64::new(NONE),
+            armed_group: AtomicU64::new(NONE),
             space: SpaceLine { armed: AtomicU64::new(NONE), seq: EventWord::new(0) },
-            data_event: EventWord::new(0),
-            state: AtomicU64::new(LIVE),
+            stream: Arc::clone(stream),
             words: words.into_iter().map(AtomicU64::new).collect(),
         };
-        Self { geometry: Geometry::model(capacity, frame_words * 8), memory: Arc::new(memory) }
+        Self { index: 0, geometry: Geometry::model(capacity, frame_words * 8), memory: Arc::new(memory) }
     }
 
     /// The same lane, for another handle.
     pub(crate) fn again(&self) -> Self {
-        Self { geometry: self.geometry, memory: Arc::clone(&self.memory) }
+        Self { index: self.index, geometry: self.geometry, memory: Arc::clone(&self.memory) }
+    }
+
+    pub(crate) fn index(&self) -> u32 {
+        self.index
     }
 
     pub(crate) fn geometry(&self) -> &Geometry {
@@ -90,11 +134,23 @@ impl Lane {
     }
 
     pub(crate) fn data_event(&self) -> &EventWord {
-        &self.memory.data_event
+        &self.memory.stream.data_event
+    }
+
+    pub(crate) fn armed_group(&self) -> &AtomicU64 {
+        &self.memory.armed_group
+    }
+
+    pub(crate) fn group_event(&self) -> &EventWord {
+        &self.memory.stream.group_event
+    }
+
+    pub(crate) fn is_shared(&self) -> bool {
+        self.memory.stream.shared
     }
 
     pub(crate) fn state(&self) -> &AtomicU64 {
-        &self.memory.state
+        &self.memory.stream.state
     }
 
     /// Everybody in a model may arm.

@@ -117,7 +117,7 @@ fn consumer(lane: &Lane) -> Consumer {
 struct Immortal;
 
 impl Peers for Immortal {
-    fn death(&self) -> Option<Death> {
+    fn death(&self, _: u32) -> Option<Death> {
         None
     }
 }
@@ -315,7 +315,7 @@ fn retired() {
 struct Seat(Arc<AtomicU64>);
 
 impl Peers for Seat {
-    fn death(&self) -> Option<Death> {
+    fn death(&self, _: u32) -> Option<Death> {
         (self.0.load(Acquire) == 0).then_some(Death { pid: 1, epoch: 1 })
     }
 }

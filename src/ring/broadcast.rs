@@ -47,6 +47,7 @@ impl Observer {
             });
         }
         Ok(Frames {
+            lane: self.cursor.lane().index(),
             first_position: observed.first,
             frames: observed.frames as usize,
             lost_before: observed.lost,

@@ -3,11 +3,13 @@
 //! | kind | producer | consumer | observers |
 //! |---|---|---|---|
 //! | `spsc` | [`Producer`], gated by `head` | [`spsc::Consumer`], exclusive | [`broadcast::Observer`] |
+//! | `mpmc` | a [`Producer`] for each lane, gated by its `head` | [`mpmc::Consumer`], a group | [`broadcast::Observer`] |
 //! | `broadcast` | [`Producer`], never full | none | [`broadcast::Observer`] |
 //!
 //! No system call is made here: sleeping is `wait`'s, and who is alive is asked of [`Peers`].
 
 pub(crate) mod broadcast;
+pub(crate) mod mpmc;
 mod outcome;
 pub(crate) mod spsc;
 
@@ -31,13 +33,26 @@ pub(crate) struct Death {
 
 /// Knows who is alive. Asked once a slice.
 pub(crate) trait Peers {
-    /// Whether the producer died.
-    fn death(&self) -> Option<Death>;
+    /// Whether the producer of `lane` died.
+    fn death(&self, lane: u32) -> Option<Death>;
 }
 
 /// Where readers of a lane sleep.
 fn data_event(lane: &Lane) -> Event<'_> {
     Event { armed: lane.armed(), seq: lane.data_event() }
+}
+
+/// Where a lane's consuming group sleeps.
+fn group_event(lane: &Lane) -> Event<'_> {
+    Event { armed: lane.armed_group(), seq: lane.group_event() }
+}
+
+/// Wakes whoever waits for this lane's frames, because they may wait in vain.
+pub(crate) fn kick(lane: &Lane) {
+    data_event(lane).kick();
+    if lane.is_shared() {
+        group_event(lane).kick();
+    }
 }
 
 /// Where a lane's producer sleeps.
@@ -50,13 +65,15 @@ fn space_event(lane: &Lane) -> Event<'_> {
 pub(crate) struct Producer {
     writer: Writer,
     fences: Fences,
+    /// A group consumes the lane.
+    shared: bool,
 }
 
 impl Producer {
     /// A producer that took the lane over. Sleeping readers learn of it.
     pub(crate) fn new(writer: Writer, fences: Fences) -> Self {
-        data_event(writer.lane()).kick();
-        Self { writer, fences }
+        kick(writer.lane());
+        Self { shared: writer.lane().is_shared(), writer, fences }
     }
 
     pub(crate) fn writer(&mut self) -> &mut Writer {
@@ -103,6 +120,9 @@ impl Producer {
     #[inline]
     pub(crate) fn notify(&self) {
         data_event(self.writer.lane()).notify(self.writer.position(), self.fences);
+        if self.shared {
+            group_event(self.writer.lane()).notify_one(self.writer.position());
+        }
     }
 
     #[cold]
@@ -200,7 +220,7 @@ impl Producer {
             return; // another's by now
         }
         if holds(Site::FinishKick) {
-            data_event(self.writer.lane()).kick();
+            kick(self.writer.lane());
         } else {
             self.notify();
         }
@@ -264,7 +284,7 @@ impl Told {
         let event = data_event(lane);
         let look = || look(lane, position, target);
         let each_slice = || {
-            let death = peers.death().filter(|death| Some(death.epoch) > self.death_of)?;
+            let death = self.news_of_death(lane, peers)?;
             let tail = readable(lane);
             if tail > position && holds(Site::VerdictReload) {
                 return Some(Ok(())); // its last frames first
@@ -278,6 +298,11 @@ impl Told {
             None if readable(lane) > position => Ok(()),
             None => Err(ReadError::Timeout),
         }
+    }
+
+    /// The death of the lane's producer, if that was not said yet.
+    fn news_of_death(&self, lane: &Lane, peers: &impl Peers) -> Option<Death> {
+        peers.death(lane.index()).filter(|death| Some(death.epoch) > self.death_of)
     }
 
     /// Why there is nothing to read, for one who does not want to wait.

@@ -134,6 +134,8 @@ pub struct Restart {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Frames {
+    /// The lane that they came from; a work queue has one for each producer, others have lane 0.
+    pub lane: u32,
     /// Position of the first frame.
     pub first_position: u64,
     /// How many frames there are.

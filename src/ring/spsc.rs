@@ -83,7 +83,7 @@ impl Consumer {
             self.give_back();
         }
         let restarted = self.told.restarted(self.cursor.lane());
-        Frames { first_position, frames: frames as usize, lost_before: 0, restarted }
+        Frames { lane: 0, first_position, frames: frames as usize, lost_before: 0, restarted }
     }
 
     #[inline]

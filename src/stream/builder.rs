@@ -1,6 +1,6 @@
 //! Creating streams.
 
-use super::{Consumer, Info, Producer, Units};
+use super::{Consumer, GroupConsumer, Info, Producer, Units};
 use crate::channel::Channel;
 use crate::descriptor::{self, Descriptor, Kind};
 use crate::error::Error;
@@ -50,6 +50,8 @@ pub struct Builder {
     metadata: String,
     start_time: Option<SystemTime>,
     readers: u32,
+    producers: u32,
+    consumers: u32,
     unobserved: bool,
     keep: bool,
     existing: Existing,
@@ -92,6 +94,8 @@ pub fn create(name: impl AsRef<str>) -> Builder {
         metadata: String::new(),
         start_time: None,
         readers: 32,
+        producers: 1,
+        consumers: 32,
         unobserved: false,
         keep: false,
         existing: Existing::Resume,
@@ -100,7 +104,7 @@ pub fn create(name: impl AsRef<str>) -> Builder {
 }
 
 impl Builder {
-    /// Who may move what: [`Kind::Broadcast`] (default), or [`Kind::Spsc`].
+    /// Who may move what: [`Kind::Broadcast`] (default), [`Kind::Spsc`] or [`Kind::Mpmc`].
     pub fn kind(mut self, kind: Kind) -> Self {
         self.kind = kind;
         self
@@ -153,6 +157,19 @@ impl Builder {
     /// Seats for observers (default 32).
     pub fn readers(mut self, seats: u32) -> Self {
         self.readers = seats;
+        self
+    }
+
+    /// How many producers a work queue may have at the same time (default 1, at most 64): each has a lane of its own, of
+    /// [`capacity`](Self::capacity) frames. [`Kind::Mpmc`] only.
+    pub fn producers(mut self, lanes: u32) -> Self {
+        self.producers = lanes;
+        self
+    }
+
+    /// How many consumers a work queue may have at the same time (default 32). [`Kind::Mpmc`] only.
+    pub fn consumers(mut self, seats: u32) -> Self {
+        self.consumers = seats;
         self
     }
 
@@ -236,14 +253,30 @@ impl Builder {
         Producer::new(self.attach(format, size, Role::Producer)?)
     }
 
-    /// Creates the ring, or joins it, as its consumer. Whoever comes first makes it: both sides give the
+    /// Creates the work queue, or joins it, as one of its consumers. Whoever comes first makes it: all give the same
+    /// parameters.
+    ///
+    /// # Errors
+    /// [`Error::NoSeat`] if as many consumers live as were allowed; else as [`producer`](Self::producer).
+    pub fn group_consumer<T: Pod>(self) -> Result<GroupConsumer<T>, Error> {
+        let (format, size) = self.element::<T>()?;
+        self.check_kind(Kind::Mpmc)?;
+        GroupConsumer::new(self.attach(format, size, Role::Consumer)?)
+    }
+
+    /// Creates the spsc ring, or joins it, as its consumer. Whoever comes first makes it: both sides give the
     /// same parameters.
     ///
     /// # Errors
     /// [`Error::ConsumerBusy`] if another consumer lives; else as [`producer`](Self::producer).
     pub fn consumer<T: Pod>(self) -> Result<Consumer<T>, Error> {
         let (format, size) = self.element::<T>()?;
+        self.check_kind(Kind::Spsc)?;
         Consumer::new(self.attach(format, size, Role::Consumer)?)
+    }
+
+    fn check_kind(&self, kind: Kind) -> Result<(), Error> {
+        if self.kind == kind { Ok(()) } else { Err(lifecycle::wrong_consumer(self.kind, &self.name)) }
     }
 
     fn element<T: Pod>(&self) -> Result<(SampleFormat, usize), Error> {
@@ -282,7 +315,7 @@ impl Builder {
             .map_err(|error| Error::os("draw random bytes for", self.name.as_ref(), error.into()))?;
         let described = Descriptor {
             kind: self.kind,
-            lanes: 1,
+            lanes: self.producers,
             frame_bytes: frame as u32,
             capacity: plan.capacity,
             requested,
@@ -291,7 +324,11 @@ impl Builder {
             mirrored: plan.mirrored,
             keep: self.keep,
             unobserved: self.unobserved,
-            consumers: if self.kind == Kind::Spsc { 1 } else { 0 },
+            consumers: match self.kind {
+                Kind::Spsc => 1,
+                Kind::Mpmc => self.consumers,
+                Kind::Broadcast => 0,
+            },
             lossless: 0,
             observers: if self.unobserved { 0 } else { self.readers },
             format_version: name.version(),
@@ -326,8 +363,14 @@ impl Builder {
             let what = format!("mode {mode:o} will not do: the owner reads and writes, the group may, others read at most (640, 644, 660, 664)");
             return Err(Error::parameter(what));
         }
-        if self.kind == Kind::Mpmc {
-            return bad("work queues (mpmc) are not built yet: use spsc or broadcast");
+        if self.kind != Kind::Mpmc && self.producers != 1 {
+            return bad("only a work queue (mpmc) has several producers");
+        }
+        if !(1..=descriptor::LANES_MAX).contains(&self.producers) {
+            return bad("a work queue has 1 to 64 producers");
+        }
+        if !(1..=descriptor::SEATS_MAX).contains(&self.consumers) {
+            return bad("a work queue has 1 to 4,096 seats for consumers");
         }
         if let Some(channels) = &self.channels {
             if channels.is_empty() {

@@ -2,9 +2,10 @@
 
 use super::builder::units;
 use super::{Info, ProducerState, Units};
+use crate::descriptor::Kind;
 use crate::error::Error;
 use crate::lane::Exclusive;
-use crate::lifecycle::Attachment;
+use crate::lifecycle::{Attachment, wrong_consumer};
 use crate::ring::spsc;
 use crate::ring::{Frames, ReadError};
 use crate::wait::{Fences, Wait};
@@ -26,6 +27,9 @@ impl<T: Pod> Consumer<T> {
     pub(super) fn new(mut attachment: Attachment) -> Result<Self, Error> {
         let units = units(&attachment)?;
         let info = Info::of(&attachment);
+        if info.kind != Kind::Spsc {
+            return Err(wrong_consumer(info.kind, &info.full_name()));
+        }
         let cursor = Exclusive::attach(attachment.segment().lane(0)).map_err(|_| Error::Corrupt {
             path: info.path.clone(),
             why: "its positions contradict each other".into(),
@@ -105,7 +109,7 @@ impl<T: Pod> Consumer<T> {
 
     /// What has become of the producer.
     pub fn producer(&self) -> ProducerState {
-        ProducerState::of(self.attachment.lock(), self.attachment.segment())
+        ProducerState::of(self.attachment.lock(), self.attachment.segment(), 0)
     }
 
     /// What the stream is.
@@ -182,7 +186,7 @@ impl<T: Pod> Chunk<'_, T> {
     pub fn commit(self, frames: usize) -> Frames {
         if self.consumer.attachment.forked() {
             let first_position = self.consumer.position();
-            return Frames { first_position, frames: 0, lost_before: 0, restarted: None };
+            return Frames { lane: 0, first_position, frames: 0, lost_before: 0, restarted: None };
         }
         let frames = self.frames.min(frames as u64);
         let taken = self.consumer.ring.take(frames);

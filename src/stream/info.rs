@@ -48,6 +48,8 @@ pub struct Info {
     pub contiguous: bool,
     /// Seats for observers.
     pub readers: u32,
+    /// Seats for consumers.
+    pub consumers: u32,
     /// Whether anybody may observe.
     pub observable: bool,
     /// Whether the object stays when all have left.
@@ -96,6 +98,7 @@ impl Info {
             requested: of.requested,
             contiguous: of.mirrored,
             readers: of.observers,
+            consumers: of.consumers,
             observable: !of.unobserved,
             keep: of.keep,
             device: of.device.clone(),
@@ -162,22 +165,72 @@ pub enum ProducerState {
 }
 
 impl ProducerState {
-    pub(crate) fn of(lock: &LockFile, segment: &Arc<Segment>) -> Self {
-        let lane = segment.lane(0);
-        let pid = seat::pid(segment, 0);
+    pub(crate) fn of(lock: &LockFile, segment: &Arc<Segment>, index: u32) -> Self {
+        let lane = segment.lane(index);
+        let pid = seat::pid(segment, index);
         if let Some(position) = lane::end(&lane) {
             return Self::Ended { position };
         }
-        if seat::any_held(lock, 0..1).unwrap_or(false) {
+        if seat::any_held(lock, index..index + 1).unwrap_or(false) {
             return Self::Live { pid };
         }
-        if let Some(death) = seat::death(lock, segment) {
+        if let Some(death) = seat::death(lock, segment, index) {
             return Self::Dead { pid: death.pid };
         }
-        match segment.seat(0).state.load(Acquire) {
-            layout::IN_USE => Self::Live { pid: seat::pid(segment, 0) }, // came while we looked
+        match segment.seat(index).state.load(Acquire) {
+            layout::IN_USE => Self::Live { pid: seat::pid(segment, index) }, // came while we looked
             _ if lane::epoch(&lane) == 0 => Self::Never,
             _ => Self::Left,
+        }
+    }
+
+    /// Of all producers of a queue together: what matters most to somebody who waits for its frames.
+    fn of_all(lanes: &[LaneStatus]) -> Self {
+        let rank = |state: &Self| match state {
+            Self::Live { .. } => 4,
+            Self::Dead { .. } => 3,
+            Self::Left => 2,
+            Self::Ended { .. } => 1,
+            Self::Never => 0,
+        };
+        // The first one of those that matter most.
+        let most = lanes.iter().map(|lane| lane.producer).rev().max_by_key(rank);
+        match most {
+            Some(Self::Ended { .. }) => Self::Ended { position: lanes.iter().map(|lane| lane.position).sum() },
+            Some(state) => state,
+            None => Self::Never,
+        }
+    }
+}
+
+/// One lane of a stream. A work queue has one for each producer, others have one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LaneStatus {
+    /// What has become of its producer.
+    pub producer: ProducerState,
+    /// Frames published.
+    pub position: u64,
+    /// Oldest position that can still be observed.
+    pub oldest: u64,
+    /// Position up to which consumers took frames; `None` where nobody takes any.
+    pub head: Option<u64>,
+    /// How many producers it had.
+    pub epoch: u64,
+}
+
+impl LaneStatus {
+    fn look(found: &Opened, segment: &Arc<Segment>, index: u32) -> Self {
+        let lane = segment.lane(index);
+        let position = lane::readable(&lane);
+        let intent = lane.producer().intent.load(Relaxed);
+        let taken = segment.descriptor().kind != Kind::Broadcast;
+        Self {
+            producer: ProducerState::of(found.lock(), segment, index),
+            position,
+            oldest: lane.geometry().oldest(if intent == NONE { 0 } else { intent }).min(position),
+            head: taken.then(|| lane.head().load(Relaxed)),
+            epoch: lane::epoch(&lane),
         }
     }
 }
@@ -192,7 +245,7 @@ pub struct Attached {
     pub pid: u32,
     /// Program, up to 16 bytes of its name.
     pub program: String,
-    /// Where it was when it last said so; its producer's: the published position.
+    /// Where it was when it last said so; a producer's: the published position; of a group, how many frames it took.
     pub position: u64,
     /// Frames that it was lapped by, in all.
     pub lost: u64,
@@ -204,16 +257,18 @@ pub struct Attached {
 pub struct Status {
     /// What it is.
     pub info: Info,
-    /// What has become of its producer.
+    /// What has become of its producer; of several, what matters most: that one lives, or that one died.
     pub producer: ProducerState,
-    /// Frames published.
+    /// Frames published, in all lanes.
     pub position: u64,
-    /// Oldest position that can still be read.
+    /// Oldest position that can still be read: the sum of those of all lanes.
     pub oldest: u64,
-    /// Position up to which the consumer took frames; `None` on a ring without one.
+    /// Frames that were taken, in all lanes; `None` where nobody takes any.
     pub head: Option<u64>,
     /// How many producers there were.
     pub epoch: u64,
+    /// Each lane by itself.
+    pub lanes: Vec<LaneStatus>,
     /// How long ago a producer was last seen: while one pushes it shows itself every tenth of a second of signal.
     pub seen: Duration,
     /// Who holds a seat. Readers that may only read the object have none.
@@ -225,10 +280,10 @@ pub struct Status {
 impl Status {
     pub(crate) fn look(found: &Opened, path: PathBuf) -> Result<Self, Error> {
         let segment = found.map(Rights::Look)?;
-        let lane = segment.lane(0);
         let info = Info::new(found.descriptor(), path, found.lock(), found.scope());
-        let position = lane::readable(&lane);
-        let intent = lane.producer().intent.load(Relaxed);
+        let lanes: Vec<LaneStatus> =
+            (0..info.lanes).map(|lane| LaneStatus::look(found, &segment, lane)).collect();
+        let sum = |of: fn(&LaneStatus) -> u64| lanes.iter().map(of).fold(0, u64::wrapping_add);
         let mut attached = Vec::new();
         for seat in 0..segment.descriptor().seats() {
             if !seat::any_held(found.lock(), seat..seat + 1).unwrap_or(false) {
@@ -239,16 +294,20 @@ impl Status {
                 role,
                 pid: seat::pid(&segment, seat),
                 program: seat::program_of(&segment, seat),
-                position: if role == Role::Producer { position } else { segment.seat(seat).position.load(Relaxed) },
+                position: match lanes.get(seat as usize) {
+                    Some(lane) => lane.position,
+                    None => segment.seat(seat).position.load(Relaxed),
+                },
                 lost: segment.seat(seat).lost.load(Relaxed),
             });
         }
         Ok(Self {
-            producer: ProducerState::of(found.lock(), &segment),
-            position,
-            oldest: lane.geometry().oldest(if intent == NONE { 0 } else { intent }).min(position),
-            head: (info.kind != Kind::Broadcast).then(|| lane.head().load(Relaxed)),
-            epoch: lane::epoch(&lane),
+            producer: ProducerState::of_all(&lanes),
+            position: sum(|lane| lane.position),
+            oldest: sum(|lane| lane.oldest),
+            head: (info.kind != Kind::Broadcast).then(|| sum(|lane| lane.head.unwrap_or(0))),
+            epoch: sum(|lane| lane.epoch),
+            lanes,
             seen: Duration::from_nanos(monotonic_ns().saturating_sub(lifecycle::seen_ns(&segment))),
             attached,
             retired: segment.state().state.load(SeqCst) != LIVE,

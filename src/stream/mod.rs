@@ -2,6 +2,7 @@
 
 mod builder;
 mod consumer;
+mod group;
 mod info;
 mod observer;
 mod open;
@@ -9,7 +10,8 @@ mod producer;
 
 pub use builder::{Builder, create};
 pub use consumer::{Chunk, Consumer};
-pub use info::{Attached, Info, Listed, ProducerState, Status, list, list_in, prune};
+pub use group::GroupConsumer;
+pub use info::{Attached, Info, LaneStatus, Listed, ProducerState, Status, list, list_in, prune};
 pub use observer::Observer;
 pub use open::{Open, Start, open};
 pub use producer::{Producer, Reservation};

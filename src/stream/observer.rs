@@ -20,16 +20,21 @@ pub struct Observer<T> {
     ring: broadcast::Observer,
     units: Units<T>,
     info: Info,
+    lane: u32,
     attachment: Attachment,
 }
 
 impl<T: Pod> Observer<T> {
-    pub(super) fn new(mut attachment: Attachment, start: Start) -> Result<Self, Error> {
+    pub(super) fn new(mut attachment: Attachment, start: Start, lane: u32) -> Result<Self, Error> {
         let units = units(&attachment)?;
         let info = Info::of(&attachment);
+        if lane >= info.lanes {
+            let what = format!("{} has lanes 0 to {}, not {lane}", info.full_name(), info.lanes - 1);
+            return Err(Error::BadParameter { what });
+        }
         attachment.settle();
-        let cursor = lane::Observer::attach(attachment.segment().lane(0), 0);
-        let mut observer = Self { ring: broadcast::Observer::new(cursor), units, info, attachment };
+        let cursor = lane::Observer::attach(attachment.segment().lane(lane), 0);
+        let mut observer = Self { ring: broadcast::Observer::new(cursor), units, info, lane, attachment };
         observer.seek(start);
         Ok(observer)
     }
@@ -64,7 +69,7 @@ impl<T: Pod> Observer<T> {
     /// Moves: to what comes next, to the oldest that is retained, or to a position. What lies between is not
     /// counted as lost.
     pub fn seek(&mut self, start: Start) {
-        let lane = self.attachment.segment().lane(0);
+        let lane = self.attachment.segment().lane(self.lane);
         let tail = lane::readable(&lane);
         let position = match start {
             Start::Now => tail,
@@ -82,7 +87,7 @@ impl<T: Pod> Observer<T> {
 
     /// Frames that are published and not yet read; some may be lapped already.
     pub fn available(&self) -> u64 {
-        lane::readable(&self.attachment.segment().lane(0)).saturating_sub(self.ring.position())
+        lane::readable(&self.attachment.segment().lane(self.lane)).saturating_sub(self.ring.position())
     }
 
     /// Frames that this observer was lapped by, in all.
@@ -97,7 +102,12 @@ impl<T: Pod> Observer<T> {
 
     /// What has become of the producer.
     pub fn producer(&self) -> ProducerState {
-        ProducerState::of(self.attachment.lock(), self.attachment.segment())
+        ProducerState::of(self.attachment.lock(), self.attachment.segment(), self.lane)
+    }
+
+    /// The lane that is observed: 0, except on a work queue.
+    pub fn lane(&self) -> u32 {
+        self.lane
     }
 
     /// What the stream is.

@@ -1,6 +1,6 @@
 //! Opening streams that exist.
 
-use super::{Consumer, Info, Observer, Producer, Status};
+use super::{Consumer, GroupConsumer, Info, Observer, Producer, Status};
 use crate::error::Error;
 use crate::format::SampleFormat;
 use crate::lifecycle::{self, Attachment, Opened};
@@ -35,6 +35,7 @@ pub struct Open {
     directory: Option<PathBuf>,
     scope: Scope,
     start: Start,
+    lane: u32,
     seated: bool,
     appear_within: Duration,
     gate_timeout: Duration,
@@ -62,6 +63,7 @@ pub fn open(name: impl AsRef<str>) -> Open {
         directory: None,
         scope: Scope::User,
         start: Start::Now,
+        lane: 0,
         seated: true,
         appear_within: Duration::ZERO,
         gate_timeout: lifecycle::GATE_TIMEOUT,
@@ -72,6 +74,12 @@ impl Open {
     /// Where an observer starts (default: with the next frame).
     pub fn start(mut self, start: Start) -> Self {
         self.start = start;
+        self
+    }
+
+    /// Which lane of a work queue to observe (default 0). Each has positions of its own.
+    pub fn lane(mut self, lane: u32) -> Self {
+        self.lane = lane;
         self
     }
 
@@ -113,10 +121,10 @@ impl Open {
     /// [`Error::NotFound`] says what there is; [`Error::BadParameter`] if `T` is not what the stream holds;
     /// [`Error::NoSeat`]; and what the system refuses.
     pub fn observer<T: Pod>(self) -> Result<Observer<T>, Error> {
-        let start = self.start;
+        let (start, lane) = (self.start, self.lane);
         let attachment = self.attach(Role::Observer)?;
         check_type::<T>(&attachment)?;
-        Observer::new(attachment, start)
+        Observer::new(attachment, start, lane)
     }
 
     /// As [`observer`](Self::observer), with the format known at run time only: frames come as bytes,
@@ -125,8 +133,8 @@ impl Open {
     /// # Errors
     /// As [`observer`](Self::observer).
     pub fn observer_bytes(self) -> Result<Observer<u8>, Error> {
-        let start = self.start;
-        Observer::new(self.attach(Role::Observer)?, start)
+        let (start, lane) = (self.start, self.lane);
+        Observer::new(self.attach(Role::Observer)?, start, lane)
     }
 
     /// Takes frames out of an spsc ring. Starts at the first frame that nobody took.
@@ -137,6 +145,25 @@ impl Open {
         let attachment = self.attach(Role::Consumer)?;
         check_type::<T>(&attachment)?;
         Consumer::new(attachment)
+    }
+
+    /// Takes frames out of a work queue, as one of a group. Starts at the first frames that nobody took.
+    ///
+    /// # Errors
+    /// [`Error::NoSeat`] if as many consumers live as were allowed; [`Error::WrongKind`]; else as
+    /// [`observer`](Self::observer).
+    pub fn group_consumer<T: Pod>(self) -> Result<GroupConsumer<T>, Error> {
+        let attachment = self.attach(Role::Consumer)?;
+        check_type::<T>(&attachment)?;
+        GroupConsumer::new(attachment)
+    }
+
+    /// As [`group_consumer`](Self::group_consumer), with frames as bytes.
+    ///
+    /// # Errors
+    /// As [`group_consumer`](Self::group_consumer).
+    pub fn group_consumer_bytes(self) -> Result<GroupConsumer<u8>, Error> {
+        GroupConsumer::new(self.attach(Role::Consumer)?)
     }
 
     /// As [`consumer`](Self::consumer), with frames as bytes.

@@ -31,6 +31,7 @@ pub struct Producer<T> {
     ring: ring::Producer,
     units: Units<T>,
     info: Info,
+    lane: u32,
     /// Position at which it shows itself again, and how far apart these are.
     shows_at: u64,
     shows_every: u64,
@@ -42,8 +43,9 @@ impl<T: Pod> Producer<T> {
         let units = units(&attachment)?;
         let info = Info::of(&attachment);
         let segment = Arc::clone(attachment.segment());
-        segment.populate(0).map_err(|error| Error::os("fill the pages of", &info.path, error))?;
-        let writer = Writer::take_over(segment.lane(0), info.kind != Kind::Broadcast, info.observable);
+        let lane = attachment.producers_lane();
+        segment.populate(lane).map_err(|error| Error::os("fill the pages of", &info.path, error))?;
+        let writer = Writer::take_over(segment.lane(lane), info.kind != Kind::Broadcast, info.observable);
         fence(SeqCst); // between the epoch and the state: one who removes by force does it the other way round
         if segment.state().state.load(Relaxed) == RETIRED {
             return Err(Error::NotFound { name: info.full_name(), versions: Vec::new() });
@@ -52,11 +54,11 @@ impl<T: Pod> Producer<T> {
             path: info.path.clone(),
             why: "its positions contradict each other".into(),
         })?;
-        segment.lane_block(0).pid.store(std::process::id().into(), Relaxed);
+        segment.lane_block(lane).pid.store(std::process::id().into(), Relaxed);
         attachment.settle(); // after the epoch, before the first push
         let ring = ring::Producer::new(writer, Fences::register());
         let tenth = if info.rate > 0.0 { (info.rate / 10.0) as u64 } else { info.capacity / 8 };
-        let mut producer = Self { ring, units, info, shows_at: 0, shows_every: tenth.max(1), attachment };
+        let mut producer = Self { ring, units, info, lane, shows_at: 0, shows_every: tenth.max(1), attachment };
         producer.show();
         Ok(producer)
     }
@@ -65,7 +67,7 @@ impl<T: Pod> Producer<T> {
     /// reader sleeps that this push satisfies. Of more than the ring holds, a broadcast stream keeps the last.
     ///
     /// # Errors
-    /// [`PushError::Full`] on an spsc ring whose consumer is behind (it may keep back up to an eighth of the
+    /// [`PushError::Full`] on a queue whose consumers are behind (that of an spsc ring may keep back up to an eighth of the
     /// ring, 64 frames at most, of what it took frame by frame); a consumer that waits for more learns of it, and takes
     /// what there is. [`PushError::TooLong`],
     /// [`PushError::NotWholeFrames`]; and if the world has changed, [`PushError::Superseded`],
@@ -131,22 +133,28 @@ impl<T: Pod> Producer<T> {
         Reservation { producer: self, next, reserved: count, written: 0 }
     }
 
-    /// Position of the next frame: how many were pushed since the stream began.
+    /// Position of the next frame: how many were pushed into the lane since the stream began.
     pub fn position(&self) -> u64 {
         self.ring.position()
     }
 
-    /// How many producers the stream has had, this one included.
+    /// The lane that is this producer's: 0, except on a work queue, which has one for each. Positions and epochs are the
+    /// lane's own.
+    pub fn lane(&self) -> u32 {
+        self.lane
+    }
+
+    /// How many producers the lane has had, this one included.
     pub fn epoch(&self) -> u64 {
         self.ring.epoch()
     }
 
-    /// Frames that the consumer has not given back yet; 0 on a broadcast stream, which has none.
+    /// Frames of this lane that no consumer has given back yet; 0 on a broadcast stream, which has none.
     pub fn pending(&mut self) -> u64 {
         self.ring.writer().backlog().unwrap_or(0)
     }
 
-    /// Waits until the consumer has taken everything, for `timeout` at most (`None`: for ever). A broadcast stream has
+    /// Waits until everything pushed here was taken, for `timeout` at most (`None`: for ever). A broadcast stream has
     /// none: there is nothing to wait for.
     ///
     /// # Errors
@@ -193,7 +201,7 @@ impl<T> Producer<T> {
     #[cold]
     fn show(&mut self) {
         self.shows_at = self.ring.position().saturating_add(self.shows_every);
-        self.attachment.segment().lane_block(0).seen_ns.store(monotonic_ns(), Relaxed);
+        self.attachment.segment().lane_block(self.lane).seen_ns.store(monotonic_ns(), Relaxed);
     }
 }
 

@@ -35,8 +35,16 @@ mod kernel {
     }
 
     pub(crate) fn wake_all(word: &EventWord) {
+        wake(word, i32::MAX);
+    }
+
+    pub(crate) fn wake_one(word: &EventWord) {
+        wake(word, 1);
+    }
+
+    fn wake(word: &EventWord, most: i32) {
         // SAFETY: the address is only a key to the kernel.
-        unsafe { libc::syscall(libc::SYS_futex, word.address(), libc::FUTEX_WAKE, i32::MAX) };
+        unsafe { libc::syscall(libc::SYS_futex, word.address(), libc::FUTEX_WAKE, most) };
     }
 
     /// Whether the kernel will fence this process's threads when a sleeper asks for it.
@@ -77,6 +85,10 @@ mod kernel {
         word.wake_all();
     }
 
+    pub(crate) fn wake_one(word: &EventWord) {
+        word.wake_one();
+    }
+
     pub(crate) fn register_membarrier() -> bool {
         false
     }
@@ -86,4 +98,4 @@ mod kernel {
     }
 }
 
-pub(crate) use kernel::{membarrier, now, register_membarrier, sleep, wake_all};
+pub(crate) use kernel::{membarrier, now, register_membarrier, sleep, wake_all, wake_one};

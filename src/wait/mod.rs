@@ -163,25 +163,33 @@ impl Event<'_> {
     pub(crate) fn notify(&self, reached: u64, fences: Fences) {
         fences.after_publishing();
         if reached >= self.armed.load(Relaxed) {
-            self.wake();
+            self.wake(futex::wake_all);
+        }
+    }
+
+    /// As [`notify`](Self::notify), without the fence: it comes after another notification of the same.
+    #[inline]
+    pub(crate) fn notify_one(&self, reached: u64) {
+        if reached >= self.armed.load(Relaxed) {
+            self.wake(futex::wake_one);
         }
     }
 
     /// Wakes all sleepers, whatever they wait for.
     pub(crate) fn kick(&self) {
-        self.wake(); // its swap and bump are read-modify-writes: no sleeper falls between them
+        self.wake(futex::wake_all); // its swap and bump are read-modify-writes: no sleeper falls between them
     }
 
     /// Wakes all sleepers, whatever they wait for, if there are any: for one who looks before it sleeps itself,
     /// with the fence of N between its own arming and this.
     pub(crate) fn rouse(&self) {
         if self.armed.load(Relaxed) != NONE {
-            self.wake();
+            self.wake(futex::wake_all);
         }
     }
 
     #[cold]
-    fn wake(&self) {
+    fn wake(&self, wake: fn(&EventWord)) {
         if holds(Site::SwapBeforeBump) {
             self.armed.swap(NONE, SeqCst);
         }
@@ -191,66 +199,108 @@ impl Event<'_> {
         if !holds(Site::SwapBeforeBump) {
             self.armed.swap(NONE, SeqCst);
         }
-        futex::wake_all(self.seq);
+        wake(self.seq);
     }
 
-    /// Waits until `look` finds something, `each_slice` does (asked every 100 ms, and before giving up), or
-    /// `deadline` has passed (`None`). `target` is what a notifier must reach to wake this sleeper. One who
-    /// may not store, and so cannot arm, looks again after each `pause` instead.
+    /// Says that a sleeper waits for `target`.
+    #[inline]
+    pub(crate) fn arm(&self, target: u64) {
+        if holds(Site::ArmMin) {
+            self.armed.fetch_min(target, SeqCst);
+        } else {
+            self.armed.store(target, SeqCst);
+        }
+    }
+
+    /// [Waits](wait) for `target`: what a notifier must reach to wake this sleeper. One who may not store, and so cannot
+    /// arm, looks again after each `pause` instead.
     pub(crate) fn wait<R>(
         &self,
         target: u64,
         pause: Option<Duration>,
         strategy: Strategy,
         deadline: Option<Instant>,
-        mut look: impl FnMut() -> Option<R>,
-        mut each_slice: impl FnMut() -> Option<R>,
+        look: impl FnMut() -> Option<R>,
+        each_slice: impl FnMut() -> Option<R>,
     ) -> Option<R> {
-        if let Some(found) = poll(strategy, deadline, &mut look, &mut each_slice) {
-            return found;
-        }
-        let mut slice_ends = futex::now() + SLICE;
-        let mut armed_at = None;
-        loop {
-            let mut expected = if holds(Site::SeqBeforeArm) { self.seq.value(SeqCst) } else { 0 };
+        let arm = || {
             if pause.is_none() {
-                if holds(Site::ArmMin) {
-                    self.armed.fetch_min(target, SeqCst);
-                } else {
-                    self.armed.store(target, SeqCst);
-                }
+                self.arm(target);
             }
-            if !holds(Site::SeqBeforeArm) {
-                expected = self.seq.value(SeqCst);
-            }
-            let fenced = futex::membarrier();
-            fence_at(Site::ArmFence, SeqCst);
-            if holds(Site::ArmRecheck)
-                && let Some(found) = look()
-            {
-                return Some(found);
-            }
-            let now = futex::now();
-            let until = deadline.map_or(slice_ends, |deadline| deadline.min(slice_ends));
-            // An arm that nobody has swept away since the last slice stands for everybody to see by now.
-            let settled = fenced || armed_at.replace(expected) == Some(expected);
-            let longest = pause.unwrap_or(if settled { SLICE } else { SHORT_SLICE });
-            futex::sleep(self.seq, expected, until.saturating_duration_since(now).min(longest));
-            if let Some(found) = look() {
-                return Some(found);
-            }
-            let now = futex::now();
-            let late = deadline.is_some_and(|deadline| now >= deadline);
-            if now >= slice_ends || late {
-                if let Some(found) = each_slice() {
-                    return Some(found);
-                }
-                slice_ends = now + SLICE;
-            }
-            if late {
-                return None;
-            }
+        };
+        wait(self.seq, arm, pause, strategy, deadline, look, each_slice)
+    }
+}
+
+/// Waits until `look` finds something, `each_slice` does (asked every 100 ms, and before giving up), or `deadline` has
+/// passed (`None`). `arm` says what for to whoever bumps `seq`.
+pub(crate) fn wait<R>(
+    seq: &EventWord,
+    arm: impl Fn(),
+    pause: Option<Duration>,
+    strategy: Strategy,
+    deadline: Option<Instant>,
+    mut look: impl FnMut() -> Option<R>,
+    mut each_slice: impl FnMut() -> Option<R>,
+) -> Option<R> {
+    if let Some(found) = poll(strategy, deadline, &mut look, &mut each_slice) {
+        return found;
+    }
+    let mut slice_ends = futex::now() + SLICE;
+    let mut armed_at = None;
+    loop {
+        let mut expected = if holds(Site::SeqBeforeArm) { seq.value(SeqCst) } else { 0 };
+        arm();
+        if !holds(Site::SeqBeforeArm) {
+            expected = seq.value(SeqCst);
         }
+        let fenced = fence_arming();
+        if holds(Site::ArmRecheck)
+            && let Some(found) = look()
+        {
+            return Some(found);
+        }
+        let now = futex::now();
+        let until = deadline.map_or(slice_ends, |deadline| deadline.min(slice_ends));
+        // An arm that nobody has swept away since the last slice stands for everybody to see by now.
+        let settled = fenced || armed_at.replace(expected) == Some(expected);
+        let longest = pause.unwrap_or(if settled { SLICE } else { SHORT_SLICE });
+        futex::sleep(seq, expected, until.saturating_duration_since(now).min(longest));
+        if let Some(found) = look() {
+            return Some(found);
+        }
+        let now = futex::now();
+        let late = deadline.is_some_and(|deadline| now >= deadline);
+        if now >= slice_ends || late {
+            if let Some(found) = each_slice() {
+                return Some(found);
+            }
+            slice_ends = now + SLICE;
+        }
+        if late {
+            return None;
+        }
+    }
+}
+
+/// The sleeper's half of edge N, and the notifier's where the kernel does that one, too. Whether it did.
+fn fence_arming() -> bool {
+    let fenced = futex::membarrier();
+    fence_at(Site::ArmFence, SeqCst);
+    fenced
+}
+
+/// A consumer that was woken alone wakes another one, if `look` finds something left. `arm` says that the next is
+/// waited for: who wakes one sleeper of several takes the arm away from all.
+pub(crate) fn pass_on(seq: &EventWord, arm: impl Fn(), look: impl Fn() -> bool) {
+    if holds(Site::GroupRearm) {
+        arm();
+    }
+    if holds(Site::GroupFence) {
+        fence_arming();
+    }
+    if holds(Site::GroupPassOn) && look() {
+        futex::wake_one(seq);
     }
 }
 

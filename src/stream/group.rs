@@ -1,0 +1,130 @@
+//! The handle of one consumer of a group.
+
+use super::builder::units;
+use super::{Info, Units};
+use crate::descriptor::Kind;
+use crate::error::Error;
+use crate::lifecycle::{Attachment, wrong_consumer};
+use crate::ring::mpmc;
+use crate::ring::{Frames, ReadError};
+use crate::seat::Role;
+use crate::wait::{Fences, Wait};
+use bytemuck::Pod;
+use core::fmt;
+
+/// Takes frames out of a work queue, together with others: each frame goes to exactly one of them.
+///
+/// A read gives frames of one [lane](Frames::lane), in the order in which its producer pushed them; there is no order
+/// between lanes. Consumers come and go at any time. What one had taken when it was killed is gone with it: at most the
+/// frames of one read.
+///
+/// ```
+/// use annulus::{Kind, ReadError, Wait};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let name = format!("doc-group-{}", std::process::id());
+/// let queue = || annulus::create(&name).kind(Kind::Mpmc).producers(4).capacity(1024);
+/// // In each of up to 4 producing processes:
+/// let mut producer = queue().producer::<[f32; 16]>()?;
+/// producer.push(&[[0.5; 16]; 3])?;
+/// // In each of the consuming ones:
+/// let mut consumer = queue().group_consumer::<[f32; 16]>()?;
+/// let mut batch = [[0.0; 16]; 2];
+/// let taken = consumer.read(&mut batch, Wait::new())?;
+/// assert_eq!((taken.lane, taken.first_position, taken.frames), (0, 0, 2));
+/// # assert_eq!(consumer.try_read(&mut batch)?.frames, 1);
+/// # producer.finish();
+/// # assert_eq!(consumer.try_read(&mut batch), Err(ReadError::Ended { position: 3 }));
+/// # Ok(()) }
+/// ```
+pub struct GroupConsumer<T> {
+    ring: mpmc::Consumer,
+    units: Units<T>,
+    info: Info,
+    /// Frames that it took, in all.
+    taken: u64,
+    attachment: Attachment,
+}
+
+impl<T: Pod> GroupConsumer<T> {
+    pub(super) fn new(mut attachment: Attachment) -> Result<Self, Error> {
+        let units = units(&attachment)?;
+        let info = Info::of(&attachment);
+        if info.kind != Kind::Mpmc {
+            return Err(wrong_consumer(info.kind, &info.full_name()));
+        }
+        let segment = attachment.segment();
+        let lanes = (0..info.lanes).map(|lane| segment.lane(lane));
+        let ring = mpmc::Consumer::new(lanes, attachment.place(Role::Consumer) as usize, Fences::register());
+        attachment.settle();
+        Ok(Self { ring, units, info, taken: 0, attachment })
+    }
+
+    /// Takes what is there in one lane, up to the length of `out`, which is a whole number of frames.
+    ///
+    /// # Errors
+    /// [`ReadError::Empty`] if there is nothing; [`ReadError::Ended`] once all producers that ever came have finished and
+    /// everything was taken (its position is the sum of theirs; another producer may still come, and take a lane that
+    /// nobody had); [`ReadError::Replaced`], [`ReadError::NotWholeFrames`], [`ReadError::Forked`],
+    /// [`ReadError::Corrupt`].
+    #[inline]
+    pub fn try_read(&mut self, out: &mut [T]) -> Result<Frames, ReadError> {
+        let most = self.whole(out)?;
+        let taken = self.ring.take(bytemuck::cast_slice_mut(out), most);
+        self.post(taken)
+    }
+
+    /// As [`try_read`](Self::try_read), after waiting for at least one frame.
+    ///
+    /// # Errors
+    /// [`ReadError::Timeout`]; [`ReadError::ProducerGone`] within a wait slice (100 ms) of a producer's death, once for
+    /// each, if there is nothing else to do; [`ReadError::TooLong`] if `wait` is for more than one frame: others may take
+    /// them. Else as [`try_read`](Self::try_read).
+    pub fn read(&mut self, out: &mut [T], wait: Wait) -> Result<Frames, ReadError> {
+        let most = self.whole(out)?;
+        let taken = self.ring.await_take(bytemuck::cast_slice_mut(out), most, wait, &self.attachment);
+        self.post(taken)
+    }
+
+    /// Frames that nobody has taken, in all lanes.
+    pub fn available(&self) -> u64 {
+        self.ring.available()
+    }
+
+    /// Frames that this consumer took, in all.
+    pub fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    /// What the queue is.
+    pub fn info(&self) -> &Info {
+        &self.info
+    }
+
+    #[inline]
+    fn post(&mut self, taken: Result<Frames, ReadError>) -> Result<Frames, ReadError> {
+        if let Ok(frames) = taken {
+            self.taken += frames.frames as u64;
+            self.attachment.post(self.taken, 0);
+        }
+        taken
+    }
+
+    #[inline]
+    fn whole(&self, out: &[T]) -> Result<u64, ReadError> {
+        if self.attachment.forked() {
+            return Err(ReadError::Forked);
+        }
+        match self.units.frames(out.len()) {
+            None | Some(0) => Err(ReadError::NotWholeFrames),
+            Some(frames) => Ok(frames as u64),
+        }
+    }
+}
+
+impl<T> fmt::Debug for GroupConsumer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (stream, taken) = (self.info.full_name(), self.taken);
+        f.debug_struct("GroupConsumer").field("stream", &stream).field("taken", &taken).finish_non_exhaustive()
+    }
+}
