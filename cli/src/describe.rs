@@ -1,6 +1,6 @@
 //! A stream's status in words, and as JSON.
 
-use annulus::{Channel, Info, Listed, ProducerState, Role, Status};
+use annulus::{Channel, Info, Kind, LaneStatus, Listed, ProducerState, Role, Status};
 use serde_json::{Value, json};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -26,6 +26,21 @@ pub(crate) fn producer_pid(producer: ProducerState) -> Option<u32> {
 /// How many consumers and observers are attached.
 pub(crate) fn readers(status: &Status) -> usize {
     status.attached.iter().filter(|attached| !matches!(attached.role, Role::Producer)).count()
+}
+
+/// How many hold seats for `role`.
+pub(crate) fn holders(status: &Status, role: Role) -> usize {
+    status.attached.iter().filter(|attached| attached.role == role).count()
+}
+
+/// The kind, with the lanes of a work queue: `mpmc x 4`.
+pub(crate) fn kind(info: &Info) -> String {
+    if info.kind == Kind::Mpmc { format!("{} x {}", info.kind, info.lanes) } else { info.kind.to_string() }
+}
+
+/// Frames that wait to be taken; `None` where nobody takes any.
+pub(crate) fn backlog(position: u64, head: Option<u64>) -> Option<u64> {
+    head.map(|head| position.saturating_sub(head))
 }
 
 /// How much history the ring holds: `10 s`, or `4096 frames` where there is no rate.
@@ -85,6 +100,9 @@ pub(crate) fn status(status: &Status) -> Value {
         "position": status.position,
         "oldest": status.oldest,
         "head": status.head,
+        "backlog": backlog(status.position, status.head),
+        "each_lane": status.lanes.iter().map(lane).collect::<Vec<_>>(),
+        "consumers": info.consumers,
         "epoch": status.epoch,
         "end": if let ProducerState::Ended { position } = status.producer { Some(position) } else { None },
         "retired": status.retired,
@@ -113,6 +131,18 @@ pub(crate) fn status(status: &Status) -> Value {
             "position": attached.position,
             "lost": attached.lost,
         })).collect::<Vec<_>>(),
+    })
+}
+
+fn lane(lane: &LaneStatus) -> Value {
+    json!({
+        "state": state(lane.producer),
+        "pid": producer_pid(lane.producer),
+        "position": lane.position,
+        "oldest": lane.oldest,
+        "head": lane.head,
+        "backlog": backlog(lane.position, lane.head),
+        "epoch": lane.epoch,
     })
 }
 

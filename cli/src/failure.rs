@@ -3,7 +3,9 @@
 use crate::plain::plain;
 use std::fmt;
 use std::io::{self, Write};
+use std::panic::resume_unwind;
 use std::process::ExitCode;
+use std::thread::ScopedJoinHandle;
 
 /// Why a command did not do what it was asked to.
 #[derive(Debug)]
@@ -53,6 +55,13 @@ impl From<serde_json::Error> for Failure {
     fn from(error: serde_json::Error) -> Self {
         io::Error::from(error).into()
     }
+}
+
+/// Waits for all, and gives the first failure.
+pub(crate) fn first<T>(working: Vec<ScopedJoinHandle<'_, Result<T, Failure>>>) -> Result<Vec<T>, Failure> {
+    let done: Vec<_> =
+        working.into_iter().map(|one| one.join().unwrap_or_else(|panic| resume_unwind(panic))).collect();
+    done.into_iter().collect()
 }
 
 /// Tells the person at the terminal something; stdout belongs to the data. It may quote what streams and files say.

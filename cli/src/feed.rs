@@ -10,7 +10,7 @@ use annulus::{Builder, Info, Kind, Producer, PushError, SampleFormat};
 use std::time::{Duration, Instant};
 
 /// The options of every command that makes a ring.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(crate) struct RingArgs {
     /// How much history the ring holds: 10s, or frames [default: 10s; 65536 frames without a rate]
     #[arg(long)]
@@ -23,13 +23,23 @@ pub(crate) struct RingArgs {
     keep: bool,
     #[command(flatten)]
     sharing: Sharing,
+    /// Makes it a work queue of so many producers: for the command that is all of them.
+    #[arg(skip)]
+    pub(crate) producers: Option<u32>,
+}
+
+impl RingArgs {
+    /// Whether a full ring waits.
+    pub(crate) fn waits(&self) -> bool {
+        self.lossless || self.producers.is_some()
+    }
 }
 
 /// A producer at work.
 #[derive(Debug)]
 pub(crate) struct Feed {
     producer: Producer<u8>,
-    lossless: bool,
+    waits: bool,
     keep: bool,
     stop: Stop,
     /// Where this producer began.
@@ -50,7 +60,12 @@ impl Feed {
         let mut builder = ring
             .sharing
             .apply(builder)?
-            .kind(if ring.lossless { Kind::Spsc } else { Kind::Broadcast })
+            .kind(match ring.producers {
+                Some(_) => Kind::Mpmc,
+                None if ring.lossless => Kind::Spsc,
+                None => Kind::Broadcast,
+            })
+            .producers(ring.producers.unwrap_or(1))
             .keep(ring.keep);
         builder = match ring.retain {
             Some(Span::Frames(frames)) => builder.capacity(frames),
@@ -63,7 +78,7 @@ impl Feed {
             note(format!("{}: carrying on the stream of user {}", info.full_name(), users::user(info.owner)));
         }
         Ok(Self {
-            lossless: ring.lossless,
+            waits: ring.waits(),
             keep: ring.keep,
             stop,
             start: producer.position(),
@@ -88,6 +103,12 @@ impl Feed {
         self.producer.position()
     }
 
+    /// With the lane, if there are several.
+    fn name(&self) -> String {
+        let name = self.info().full_name();
+        if self.info().lanes > 1 { format!("{name} lane {}", self.producer.lane()) } else { name }
+    }
+
     /// Frames that this producer has pushed.
     pub(crate) fn pushed(&self) -> u64 {
         self.producer.position() - self.start
@@ -99,9 +120,9 @@ impl Feed {
 
     /// Pushes whole frames. Into a ring that waits for its reader, as many as fit until the user has had enough.
     pub(crate) fn push(&mut self, block: &[u8]) -> Result<(), Failure> {
-        let done = if self.lossless { self.push_all(block) } else { self.producer.push(block) };
+        let done = if self.waits { self.push_all(block) } else { self.producer.push(block) };
         self.refused = done.is_err();
-        done.map_err(|error| Failure::Failed(format!("{}: {error}", self.info().full_name())))?;
+        done.map_err(|error| Failure::Failed(format!("{}: {error}", self.name())))?;
         if let Some(progress) = &mut self.progress {
             progress.show(self.producer.position(), self.producer.position() - self.start);
         }
@@ -126,22 +147,23 @@ impl Feed {
     fn tell_once(&mut self) {
         if !self.told {
             self.told = true;
-            let name = self.info().full_name();
+            let (name, whole) = (self.name(), self.info().full_name());
             if let Some(progress) = &mut self.progress {
                 progress.clear();
             }
-            note(format!("{name}: the ring is full; waiting for its reader (annulus cat {name})"));
+            let taker = if self.info().kind == Kind::Mpmc { "drain" } else { "cat" };
+            note(format!("{name}: the ring is full; waiting for its reader (annulus {taker} {whole})"));
         }
     }
 
     /// Ends the stream, once its reader has everything where that was promised, and tells what was done.
     pub(crate) fn end(mut self) -> Result<(), Failure> {
         let elapsed = self.elapsed().as_secs_f64();
-        let drained = if self.lossless && !self.keep && !self.refused { self.drain() } else { Ok(()) };
+        let drained = if self.waits && !self.keep && !self.refused { self.drain() } else { Ok(()) };
         if let Some(progress) = &mut self.progress {
             progress.clear();
         }
-        let (name, position) = (self.info().full_name(), self.position());
+        let (name, position) = (self.name(), self.position());
         let (pushed, left) = (self.pushed(), self.producer.pending());
         self.producer.finish();
         let rate = pushed as f64 / elapsed;

@@ -27,7 +27,7 @@ mod values;
 mod wave;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
-use commands::{cat, completions, demo, generate, info, ls, man, play, prune, push, rm, view};
+use commands::{cat, completions, demo, drain, generate, info, ls, man, play, prune, push, rm, view};
 use std::process::ExitCode;
 
 /// Live signals from one process to many, through a cyclic buffer in shared memory
@@ -49,6 +49,7 @@ enum Command {
     Push(push::Args),
     View(view::Args),
     Cat(cat::Args),
+    Drain(drain::Args),
     Ls(ls::Args),
     Info(info::Args),
     Rm(rm::Args),
@@ -82,6 +83,7 @@ fn main() -> ExitCode {
         Command::Push(args) => push::run(args),
         Command::View(args) => view::run(args),
         Command::Cat(args) => cat::run(args),
+        Command::Drain(args) => drain::run(args),
         Command::Ls(args) => ls::run(args),
         Command::Info(args) => info::run(args),
         Command::Rm(args) => rm::run(args),

@@ -30,11 +30,11 @@ impl Output {
         Ok(())
     }
 
-    /// Writes whole frames, the first of which is at `position`.
-    pub(crate) fn frames(&mut self, position: u64, frames: &[u8]) -> Result<(), Failure> {
+    /// Writes whole frames of `lane`, the first of which is at `position`.
+    pub(crate) fn frames(&mut self, lane: u32, position: u64, frames: &[u8]) -> Result<(), Failure> {
         let Some(csv) = &self.csv else { return Ok(self.file.write_all(frames)?) };
         self.text.clear();
-        csv.lines(position, frames, &mut self.text);
+        csv.lines(lane, position, frames, &mut self.text);
         Ok(self.file.write_all(&self.text)?)
     }
 }

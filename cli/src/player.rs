@@ -7,7 +7,7 @@ use crate::values::{Span, Speed};
 use annulus::{Builder, Channel, SampleFormat};
 
 /// The options of every command that plays.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(crate) struct PlayArgs {
     /// Times real time, or max
     #[arg(long, default_value = "1")]
@@ -16,7 +16,7 @@ pub(crate) struct PlayArgs {
     #[arg(long, default_value = "10ms")]
     chunk: Span,
     #[command(flatten)]
-    ring: RingArgs,
+    pub(crate) ring: RingArgs,
 }
 
 /// Where the frames come from.
@@ -54,7 +54,7 @@ impl Player {
         }
         let feed = Feed::new(builder.channels(channels).rate(rate), format, &args.ring)?;
         let room = feed.info().capacity;
-        if chunk > room && !args.ring.lossless {
+        if chunk > room && !args.ring.waits() {
             // Nobody could ever read a whole one: its end overwrites its beginning.
             let why = format!(
                 "{chunk} frames do not fit into the ring, which holds {room}: use less, or --retain more"

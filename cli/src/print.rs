@@ -19,6 +19,8 @@ pub(crate) struct Csv {
     /// `None` for frames of which nothing but the size is known.
     number: Option<SampleType>,
     frame_bytes: usize,
+    /// Whether each line says its lane.
+    lanes: bool,
     header: String,
     /// For each number of a frame, if physical values are wanted.
     scales: Option<Vec<Scale>>,
@@ -46,7 +48,13 @@ impl Csv {
         }
         header.push('\n');
         let scales = (physical && number.is_some()).then_some(scales);
-        Self { number, frame_bytes: info.frame_bytes, header, scales }
+        Self { number, frame_bytes: info.frame_bytes, lanes: false, header, scales }
+    }
+
+    /// Of frames from all lanes of a work queue, with the lane before the position.
+    pub(crate) fn of_lanes(info: &Info) -> Self {
+        let one = Self::new(info, false);
+        Self { header: format!("lane,{}", one.header), lanes: true, ..one }
     }
 
     /// The header line.
@@ -54,9 +62,13 @@ impl Csv {
         &self.header
     }
 
-    /// Appends a line for each of `frames`, the first of which is at `position`.
-    pub(crate) fn lines(&self, position: u64, frames: &[u8], out: &mut Vec<u8>) {
+    /// Appends a line for each of `frames` of `lane`, the first of which is at `position`.
+    pub(crate) fn lines(&self, lane: u32, position: u64, frames: &[u8], out: &mut Vec<u8>) {
         for (frame, at) in frames.chunks_exact(self.frame_bytes).zip(position..) {
+            if self.lanes {
+                out.extend_from_slice(itoa::Buffer::new().format(lane).as_bytes());
+                out.push(b',');
+            }
             out.extend_from_slice(itoa::Buffer::new().format(at).as_bytes());
             match (self.number, &self.scales) {
                 (None, _) => {
@@ -133,6 +145,7 @@ mod tests {
     fn csv(number: SampleType, scale: Option<Scale>) -> Csv {
         let frame_bytes = 2 * number.bytes();
         Csv {
+            lanes: false,
             number: Some(number),
             frame_bytes,
             header: String::new(),
@@ -142,7 +155,7 @@ mod tests {
 
     fn text(csv: &Csv, position: u64, frames: &[u8]) -> String {
         let mut out = Vec::new();
-        csv.lines(position, frames, &mut out);
+        csv.lines(0, position, frames, &mut out);
         String::from_utf8(out).unwrap()
     }
 

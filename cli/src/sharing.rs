@@ -5,7 +5,7 @@ use crate::users;
 use annulus::{Builder, Scope};
 
 /// Options of those commands that create streams.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Sharing {
     /// Share the stream with other users, instead of keeping it among one's own
     #[arg(long)]

@@ -11,6 +11,29 @@ pub(crate) struct Reading {
     pub(crate) start: Option<Start>,
     /// Observe a stream whose frames are there to be taken out.
     pub(crate) tap: bool,
+    /// Of a work queue, the lane.
+    pub(crate) lane: Lane,
+}
+
+/// Which lane of a work queue to watch: positions are a lane's own.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(crate) struct Lane {
+    /// Of a work queue, the lane to watch; nothing is taken from it [default: 0]
+    #[arg(long, value_name = "LANE")]
+    lane: Option<u32>,
+}
+
+impl Lane {
+    /// The one that is observed already.
+    pub(crate) fn of(observer: &Observer<u8>) -> Self {
+        Self { lane: Some(observer.lane()) }
+    }
+
+    /// The user may want to know that there are others.
+    fn hint(self, info: &Info) -> Option<String> {
+        let others = self.lane.is_none() && info.lanes > 1;
+        others.then(|| format!("{}: lane 0 of {}; --lane watches another", info.full_name(), info.lanes))
+    }
 }
 
 /// One of the two handles that read.
@@ -46,16 +69,23 @@ impl From<ReadError> for Stopped {
     }
 }
 
-/// Observes a stream of any kind. If it has no seat left that is done without one, and the text
-/// says so.
-pub(crate) fn observe(stream: &Stream, start: Start) -> Result<(Observer<u8>, Option<String>), Error> {
-    match stream.open().start(start).observer_bytes() {
+/// Observes a stream of any kind. What the user should know is in the texts: that it has more lanes, or had no seat left, so
+/// that it is done without one.
+pub(crate) fn observe(
+    stream: &Stream,
+    start: Start,
+    lane: Lane,
+) -> Result<(Observer<u8>, Vec<String>), Error> {
+    let open = || stream.open().start(start).lane(lane.lane.unwrap_or(0));
+    let (observer, unseated) = match open().observer_bytes() {
         Err(Error::NoSeat { capacity, .. }) => {
             let why = format!("all {capacity} seats of {stream} are taken: reading without one, unlisted");
-            Ok((stream.open().start(start).unseated().observer_bytes()?, Some(why)))
+            (open().unseated().observer_bytes()?, Some(why))
         }
-        opened => Ok((opened?, None)),
-    }
+        opened => (opened?, None),
+    };
+    let texts = lane.hint(observer.info()).into_iter().chain(unseated).collect();
+    Ok((observer, texts))
 }
 
 impl Source {
@@ -64,10 +94,8 @@ impl Source {
         if !reading.tap && stream.open().status()?.info.kind == Kind::Spsc {
             return stream.open().consumer_bytes().map(Self::Consumer);
         }
-        let (observer, unseated) = observe(stream, reading.start.unwrap_or(Start::Now))?;
-        if let Some(why) = unseated {
-            note(why);
-        }
+        let (observer, texts) = observe(stream, reading.start.unwrap_or(Start::Now), reading.lane)?;
+        texts.into_iter().for_each(note);
         Ok(Self::Observer(observer, Vec::new()))
     }
 

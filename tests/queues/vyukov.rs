@@ -174,7 +174,7 @@ impl fmt::Display for Report {
         let [before, during, after] = self.rates.map(|rate| rate / 1e6);
         write!(
             f,
-            "{}: {} stops, {} stalls; the others moved {before:.2} M items/s before, {during:.2} during, {after:.2} after",
+            "{}: {} stops, {} stalls; the others pushed and took {before:.2} M items/s before, {during:.2} during, {after:.2} after",
             self.on, self.stops, self.stalls
         )
     }

@@ -4,7 +4,7 @@ use crate::failure::{Failure, note};
 use crate::names::{Named, Stream};
 use crate::output::Output;
 use crate::print::{Csv, Form};
-use crate::source::{Reading, Source, Stopped};
+use crate::source::{Lane, Reading, Source, Stopped};
 use crate::stop::{SLICE, Stop};
 use crate::values::Span;
 use annulus::{Error, Frames, ProducerState, ReadError, Start, Strategy, Wait};
@@ -41,6 +41,8 @@ pub(crate) struct Args {
     /// Read an spsc stream without taking its frames out
     #[arg(long)]
     tap: bool,
+    #[command(flatten)]
+    lane: Lane,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -76,7 +78,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let stop = Stop::on_signals()?;
     let name = args.stream.resolve()?;
     let start = args.from.map(|from| from.0).or(args.no_follow.then_some(Start::Oldest));
-    let reading = Reading { start, tap: args.tap };
+    let reading = Reading { start, tap: args.tap, lane: args.lane };
     let source = Source::open(&name, reading).map_err(Source::failure)?;
     if matches!(source, Source::Consumer(_)) && !matches!(start, None | Some(Start::Oldest)) {
         let why = "an spsc stream's reader goes on where the last one stopped; to start elsewhere, add --tap";
@@ -176,7 +178,7 @@ impl<'a> Cat<'a> {
             if block.lost_before > 0 {
                 tell_loss(name, block.lost_before, block.position);
             }
-            out.frames(block.position, block.bytes)
+            out.frames(0, block.position, block.bytes)
         })
     }
 
@@ -207,7 +209,7 @@ impl<'a> Cat<'a> {
     /// Turns to the stream that has taken this one's name, from its first frame on.
     fn reopen(&mut self) -> Result<(), Failure> {
         note(format!("{}: the stream was replaced or removed; looking for the next one", self.name));
-        let reading = Reading { start: Some(Start::Oldest), tap: self.args.tap };
+        let reading = Reading { start: Some(Start::Oldest), tap: self.args.tap, lane: self.args.lane };
         while !self.stop.raised() {
             match Source::open(&self.name, reading) {
                 Ok(source) => {

@@ -1,11 +1,12 @@
 //! `annulus gen`: a producer of test signals.
 
-use crate::failure::Failure;
+use crate::failure::{self, Failure};
 use crate::player::{PlayArgs, Player, Signal};
 use crate::record;
 use crate::values;
 use crate::wave::{self, Shape, Source, Wave};
 use annulus::{SampleFormat, SampleType};
+use std::thread;
 use std::time::Duration;
 
 /// Generate a signal: make a stream and push into it, or carry on one whose producer is gone
@@ -32,6 +33,9 @@ pub(crate) struct Args {
     /// Stop after so many frames
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     frames: Option<u64>,
+    /// Make a work queue of so many producers, each with a lane of its own and all of this signal, and be all of them
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=64), conflicts_with = "lossless")]
+    producers: Option<u32>,
     #[command(flatten)]
     play: PlayArgs,
     /// What the noise depends on
@@ -42,12 +46,28 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let (format, shape) = shape(args)?;
     let device = if args.wave == Wave::Ecg { record::ecg().device } else { "annulus gen" };
-    let builder = annulus::create(&args.name).device(device);
-    let channels = wave::channels(args.wave, shape);
-    let player = Player::new(builder, format, channels, shape.rate, &args.play)?;
     let limit = args.duration.map_or(u64::MAX, |time| (time.as_secs_f64() * shape.rate).round() as u64);
     let total = limit.min(args.frames.unwrap_or(u64::MAX));
-    player.play(&mut Source::new(args.wave, shape, args.seed), total)
+    let mut play = args.play.clone();
+    play.ring.producers = args.producers;
+    let player = || {
+        let builder = annulus::create(&args.name).device(device);
+        Player::new(builder, format, wave::channels(args.wave, shape), shape.rate, &play)
+    };
+    // All have their lanes before the first one begins, or none does.
+    let players: Vec<Player> =
+        (0..args.producers.unwrap_or(1)).map(|_| player()).collect::<Result<_, _>>()?;
+    thread::scope(|threads| {
+        let playing: Vec<_> = players
+            .into_iter()
+            .map(|player| {
+                let mut source = Source::new(args.wave, shape, args.seed);
+                threads.spawn(move || player.play(&mut source, total))
+            })
+            .collect();
+        failure::first(playing)
+    })?;
+    Ok(())
 }
 
 /// What the options, and the wave's defaults, say about the samples.

@@ -4,9 +4,10 @@ use crate::failure::Failure;
 use crate::names::Named;
 use crate::plain::plain;
 use crate::{describe, users};
-use annulus::{Channel, Info, ProducerState, Status};
+use annulus::{Channel, Info, Kind, ProducerState, Role, Status};
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
+use std::time::Duration;
 
 /// Tell everything about a stream: its channels, who is attached, how far it is
 #[derive(Debug, clap::Args)]
@@ -46,11 +47,15 @@ fn text(status: &Status) -> Result<String, std::fmt::Error> {
     };
     line("name", info.full_name())?;
     line("signal", info.summary())?;
-    line("kind", info.kind.to_string())?;
-    line("producer", producer(status))?;
+    line("kind", describe::kind(info))?;
+    line("producer", producer(status.producer, status.seen))?;
     line("position", status.position.to_string())?;
     line("oldest", status.oldest.to_string())?;
-    line("taken", status.head.map_or_else(String::new, |head| format!("up to {head}")))?;
+    let left = |position, head| {
+        describe::backlog(position, head).map_or_else(String::new, |left| format!(", {left} left"))
+    };
+    let taken = |head| format!("up to {head}{}", left(status.position, Some(head)));
+    line("taken", status.head.map_or_else(String::new, taken))?;
     line("epoch", status.epoch.to_string())?;
     line("retains", format!("{} ({} frames)", describe::retained(info), info.capacity))?;
     line("frame", format!("{} bytes", info.frame_bytes))?;
@@ -62,7 +67,15 @@ fn text(status: &Status) -> Result<String, std::fmt::Error> {
     line("object", format!("{} ({} bytes)", info.path.display(), info.bytes))?;
     line("shared", shared(info))?;
     line("kept", if info.keep { "yes, until it is removed".to_owned() } else { String::new() })?;
+    for (number, lane) in status.lanes.iter().enumerate().filter(|_| status.lanes.len() > 1) {
+        let (producer, left) = (producer(lane.producer, status.seen), left(lane.position, lane.head));
+        line(&format!("  lane {number}"), format!("{producer}; {} pushed{left}", lane.position))?;
+    }
     line("seats", format!("{} of {} taken", describe::readers(status), info.readers))?;
+    if info.kind == Kind::Mpmc {
+        let consumers = describe::holders(status, Role::Consumer);
+        line("consumers", format!("{consumers} of {} there", info.consumers))?;
+    }
     for attached in &status.attached {
         let lost = if attached.lost > 0 { format!(", lost {}", attached.lost) } else { String::new() };
         let what = format!("{} {} at {}{lost}", attached.pid, attached.program, attached.position);
@@ -74,9 +87,9 @@ fn text(status: &Status) -> Result<String, std::fmt::Error> {
     Ok(text)
 }
 
-fn producer(status: &Status) -> String {
-    let seen = describe::seconds(status.seen);
-    match status.producer {
+fn producer(state: ProducerState, seen: Duration) -> String {
+    let seen = describe::seconds(seen);
+    match state {
         ProducerState::Never => "none yet".to_owned(),
         ProducerState::Live { pid } => format!("live, process {pid}"),
         ProducerState::Left => format!("left {seen} ago; another may carry on"),

@@ -24,17 +24,17 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         describe::json(&all.into())?
     } else {
         // One's own streams have one owner.
-        table(&streams, if args.place.scope() == Scope::System { 9 } else { 8 })
+        table(&streams, if args.place.scope() == Scope::System { 10 } else { 9 })
     };
     Ok(io::stdout().lock().write_all(text.as_bytes())?)
 }
 
-const HEADS: [&str; 9] =
-    ["NAME", "STATE", "KIND", "SIGNAL", "RETAINS", "POSITION", "READERS", "PID", "OWNER"];
+const HEADS: [&str; 10] =
+    ["NAME", "STATE", "KIND", "SIGNAL", "RETAINS", "POSITION", "BACKLOG", "READERS", "PID", "OWNER"];
 
 /// Streams in aligned columns, the first so many; a broken one has its error instead.
 fn table(streams: &[Listed], columns: usize) -> String {
-    let rows: Vec<Result<[String; 9], String>> = streams.iter().map(row).collect();
+    let rows: Vec<Result<[String; 10], String>> = streams.iter().map(row).collect();
     let mut widths = HEADS.map(str::len);
     for cells in rows.iter().flatten() {
         for (width, cell) in widths.iter_mut().zip(cells) {
@@ -51,7 +51,7 @@ fn table(streams: &[Listed], columns: usize) -> String {
     text
 }
 
-fn row(stream: &Listed) -> Result<[String; 9], String> {
+fn row(stream: &Listed) -> Result<[String; 10], String> {
     let status = stream.status.as_ref().map_err(|error| {
         let name =
             if stream.name.is_empty() { stream.path.display().to_string() } else { stream.name.clone() };
@@ -60,15 +60,17 @@ fn row(stream: &Listed) -> Result<[String; 9], String> {
     Ok(cells(status).map(|cell| plain(&cell)))
 }
 
-fn cells(status: &Status) -> [String; 9] {
+fn cells(status: &Status) -> [String; 10] {
     let info = &status.info;
     [
         info.full_name(),
         describe::state(status.producer).to_owned(),
-        info.kind.to_string(),
+        describe::kind(info),
         info.summary(),
         describe::retained(info),
         status.position.to_string(),
+        describe::backlog(status.position, status.head)
+            .map_or_else(|| "-".to_owned(), |frames| frames.to_string()),
         format!("{}/{}", describe::readers(status), info.readers),
         describe::producer_pid(status.producer).map_or_else(|| "-".to_owned(), |pid| pid.to_string()),
         users::user(info.owner),

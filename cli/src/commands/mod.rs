@@ -3,6 +3,7 @@
 pub(crate) mod cat;
 pub(crate) mod completions;
 pub(crate) mod demo;
+pub(crate) mod drain;
 pub(crate) mod generate;
 pub(crate) mod info;
 pub(crate) mod ls;

@@ -4,7 +4,7 @@ use crate::failure::{Failure, note};
 use crate::names::Named;
 use crate::scope::{Options, Session};
 use crate::snapshot::{self, Size, Target};
-use crate::source::{self, Source};
+use crate::source::{self, Lane, Source};
 use crate::stop::Stop;
 use crate::values;
 use annulus::{Observer, Start};
@@ -16,6 +16,8 @@ use std::time::Duration;
 pub(crate) struct Args {
     #[command(flatten)]
     stream: Named,
+    #[command(flatten)]
+    lane: Lane,
     /// How much is in view: 10s, 250ms [default: 6s, or what the ring holds if that is less]
     #[arg(long, value_parser = values::duration)]
     seconds: Option<Duration>,
@@ -53,7 +55,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     };
     if let Some(target) = &args.snapshot {
         let stop = Stop::on_signals()?;
-        return snapshot::write(open(&args.stream)?, &options, target, args.size, &stop);
+        return snapshot::write(open(args)?, &options, target, args.size, &stop);
     }
     if !io::stdout().is_terminal() {
         return Err(Failure::Usage(format!(
@@ -62,14 +64,13 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         )));
     }
     let stop = Stop::on_a_terminal()?;
-    let observer = open(&args.stream)?;
+    let observer = open(args)?;
     Session { options, producer: "producer", ends_with_stream: false }.run(observer, || stop.raised())
 }
 
-fn open(stream: &Named) -> Result<Observer<u8>, Failure> {
-    let (observer, unseated) = source::observe(&stream.resolve()?, Start::Now).map_err(Source::failure)?;
-    if let Some(why) = unseated {
-        note(why);
-    }
+fn open(args: &Args) -> Result<Observer<u8>, Failure> {
+    let stream = args.stream.resolve()?;
+    let (observer, texts) = source::observe(&stream, Start::Now, args.lane).map_err(Source::failure)?;
+    texts.into_iter().for_each(note);
     Ok(observer)
 }

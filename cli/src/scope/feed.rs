@@ -199,7 +199,7 @@ impl Feed {
             Ok(_) | Err(Error::NotFound { .. }) => return Ok(None),
             Err(error) => return Err(error),
         }
-        match source::observe(&stream, Start::Oldest) {
+        match source::observe(&stream, Start::Oldest, source::Lane::of(&self.observer)) {
             Ok((observer, _)) => Ok(Some(Self::new(observer))),
             Err(Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(error),
