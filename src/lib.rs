@@ -13,6 +13,7 @@
 //! | push | [`create`]`(name)...`[`producer`](Builder::producer) | [`Producer`]: `push`, `push_wait`, `reserve`, `drain`, `finish` |
 //! | read | [`open`]`(name)...`[`observer`](Open::observer) | [`Observer`]: `read`, `try_read`, `seek` |
 //! | take | [`open`]`(name)...`[`consumer`](Open::consumer) | [`Consumer`]: `read`, `chunk`, of a [`Kind::Spsc`] ring |
+//! | wait for many | [`WaitSet`]`::new()` | [`wait`](WaitSet::wait): which of them are ready |
 //! | look | [`open`]`(name).`[`status`](Open::status), [`list`] | [`Status`]: what it is, who is attached, who died |
 //!
 //! A stream of signals has [`channels`](Builder::channels), a [`rate`](Builder::rate) and one of the
@@ -100,8 +101,8 @@ outside_of_models! {
     pub use num_complex::Complex;
     pub use seat::Role;
     pub use stream::{
-        Attached, Builder, Chunk, Consumer, Info, Listed, Observer, Open, Producer, ProducerState, Reservation,
-        Start, Status, create, list, list_in, open, prune,
+        Attached, Builder, Chunk, Consumer, Info, Listed, Member, Observer, Open, Producer, ProducerState,
+        Reservation, Start, Status, WaitSet, Waitable, create, list, list_in, open, prune,
     };
     pub use time::monotonic_ns;
 

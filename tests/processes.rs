@@ -5,15 +5,14 @@ mod support;
 
 use annulus::{Error, Kind, ProducerState, PushError, ReadError, Start, Strategy, Wait};
 use libtest_mimic::{Arguments, Trial};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
-use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use support::Place;
+use support::actor::{Actor, PLACE, ROLE, say};
 
-const ROLE: &str = "ANNULUS_TEST_ROLE";
-const PLACE: &str = "ANNULUS_TEST_PLACE";
 const LONG: Duration = Duration::from_secs(30);
 
 fn main() -> ExitCode {
@@ -49,60 +48,6 @@ fn main() -> ExitCode {
         ),
     ];
     libtest_mimic::run(&Arguments::from_args(), tests).exit_code()
-}
-
-/// A child in a role. It says a line when it is ready, and is killed when it goes out of scope.
-struct Actor {
-    child: Child,
-    lines: BufReader<ChildStdout>,
-}
-
-impl Actor {
-    fn start(place: &Place, role: &str) -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .env(ROLE, role)
-            .env(PLACE, place.path())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap());
-        Self { child, lines }
-    }
-
-    fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.lines.read_line(&mut line).unwrap();
-        line.trim().to_string()
-    }
-
-    fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
-    fn signal(&self, signal: i32) {
-        // SAFETY: kill takes numbers only.
-        #[allow(unsafe_code)]
-        let done = unsafe { libc::kill(self.pid() as i32, signal) };
-        assert_eq!(done, 0);
-    }
-
-    fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-}
-
-impl Drop for Actor {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn say(line: impl std::fmt::Display) {
-    println!("{line}");
-    std::io::stdout().flush().unwrap();
 }
 
 fn stream(place: &std::path::Path) -> annulus::Builder {

@@ -122,6 +122,7 @@ counter_tests! {
     finish: "wait::finish" needs FinishKick EndRelease VerdictReload;
     gone: "wait::gone" needs VerdictReload;
     retired: "wait::retired" needs VerdictReload;
+    two_streams: "wait::two_streams" needs ArmEach SleepOnEach NotifyFence ArmFence ArmRecheck SeqBump;
 }
 
 /// Runs the model again, in a process of its own, with each thing that it claims to need broken in turn, and
@@ -177,6 +178,7 @@ every_site! {
     TailRelease TailAcquire IntentRelease IntentAcquire IntentCheck IntentNotTail IntentKept HeadRelease HeadAcquire
     ResumeAcquire SpaceCheck GroupHead GroupCas GroupCopyFirst EndRelease EpochRelease VerdictReload NotifyFence ArmFence ArmRecheck SeqBump
     SwapBeforeBump SeqBeforeArm ArmMin SpaceNotify SpaceClause FullArms FullFence SpaceDisarm FinishKick
+    ArmEach SleepOnEach
 }
 
 #[test]

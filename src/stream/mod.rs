@@ -6,6 +6,7 @@ mod info;
 mod observer;
 mod open;
 mod producer;
+mod waitset;
 
 pub use builder::{Builder, create};
 pub use consumer::{Chunk, Consumer};
@@ -13,6 +14,7 @@ pub use info::{Attached, Info, Listed, ProducerState, Status, list, list_in, pru
 pub use observer::Observer;
 pub use open::{Open, Start, open};
 pub use producer::{Producer, Reservation};
+pub use waitset::{Member, WaitSet, Waitable};
 
 use crate::index::Divisor;
 use core::marker::PhantomData;
