@@ -314,12 +314,14 @@ impl Lane {
     /// How long one who waits for `frames` and may not arm a wake-up pauses between looks: until they are
     /// due. `None`: it may.
     pub(crate) fn polling_pause(&self, frames: u64) -> Option<Duration> {
-        if self.segment.rights != Rights::Look {
-            return None;
-        }
+        (self.segment.rights == Rights::Look).then(|| self.due(frames))
+    }
+
+    /// How soon `frames` are due, for one who must look again for them.
+    pub(crate) fn due(&self, frames: u64) -> Duration {
         let rate = self.segment.descriptor.rate;
         let due = if rate > 0.0 { frames as f64 / rate } else { 0.0 };
-        Some(Duration::from_secs_f64(due.clamp(0.0005, 0.05)))
+        Duration::from_secs_f64(due.clamp(0.0005, 0.05))
     }
 
     /// The lane's data as words.

@@ -84,6 +84,10 @@ pub(crate) enum Site {
     GroupFence,
     /// If some do, it wakes another.
     GroupPassOn,
+    /// One who waits on many streams arms them all.
+    ArmEach,
+    /// It sleeps on the sequences of all of them.
+    SleepOnEach,
 }
 
 #[cfg(not(all(loom, test)))]
@@ -137,8 +141,16 @@ pub(crate) fn fence_at(site: Site, ordering: Ordering) {
 #[derive(Debug)]
 pub(crate) struct EventWord(AtomicU32);
 
+/// Where a sequence is: what the kernel knows it by. Nothing is read or written through it here.
+#[cfg(not(all(loom, test)))]
+pub(crate) type Address = usize;
+
 #[cfg(not(all(loom, test)))]
 impl EventWord {
+    pub(crate) const fn new(value: u32) -> Self {
+        Self(AtomicU32::new(value))
+    }
+
     pub(crate) fn value(&self, order: Ordering) -> u32 {
         self.0.load(order)
     }
@@ -147,54 +159,115 @@ impl EventWord {
         self.0.fetch_add(1, order);
     }
 
-    /// For the kernel.
-    pub(crate) fn address(&self) -> *const u32 {
-        self.0.as_ptr()
+    pub(crate) fn address(&self) -> Address {
+        self.0.as_ptr() as Address
     }
-}
-
-/// The models' futex: a condition variable keyed on the sequence.
-#[cfg(all(loom, test))]
-#[derive(Debug)]
-pub(crate) struct EventWord {
-    word: AtomicU32,
-    kernel: loom::sync::Mutex<()>,
-    sleepers: loom::sync::Condvar,
 }
 
 #[cfg(all(loom, test))]
-impl EventWord {
-    pub(crate) fn new(value: u32) -> Self {
-        Self {
-            word: AtomicU32::new(value),
-            kernel: loom::sync::Mutex::new(()),
-            sleepers: loom::sync::Condvar::new(),
+pub(crate) use model::{Address, EventWord};
+
+/// The models' futex: a condition variable keyed on the sequence. One who sleeps on several sequences has a
+/// condition variable of its own, and stands in the queue of each.
+#[cfg(all(loom, test))]
+mod model {
+    use super::{AtomicU32, Ordering};
+    use loom::sync::{Condvar, Mutex};
+    use std::sync::Arc;
+
+    #[derive(Debug)]
+    pub(crate) struct EventWord(Address);
+
+    #[derive(Clone, Debug)]
+    pub(crate) struct Address(Arc<Futex>);
+
+    impl PartialEq for Address {
+        fn eq(&self, other: &Self) -> bool {
+            Arc::ptr_eq(&self.0, &other.0)
         }
     }
 
-    pub(crate) fn value(&self, order: Ordering) -> u32 {
-        self.word.load(order)
+    #[derive(Debug)]
+    struct Futex {
+        word: AtomicU32,
+        kernel: Mutex<Vec<Arc<Parked>>>,
+        sleepers: Condvar,
     }
 
-    pub(crate) fn bump(&self, order: Ordering) {
-        self.word.fetch_add(1, order);
+    #[derive(Debug)]
+    struct Parked {
+        woken: Mutex<bool>,
+        waker: Condvar,
     }
 
-    /// Sleeps until woken, unless the sequence has moved on: the kernel compares under its own lock.
-    pub(crate) fn sleep(&self, expected: u32) {
-        let guard = self.kernel.lock().unwrap();
-        if self.word.load(Ordering::SeqCst) == expected {
-            drop(self.sleepers.wait(guard).unwrap());
+    impl EventWord {
+        pub(crate) fn new(value: u32) -> Self {
+            Self(Address(Arc::new(Futex {
+                word: AtomicU32::new(value),
+                kernel: Mutex::new(Vec::new()),
+                sleepers: Condvar::new(),
+            })))
+        }
+
+        pub(crate) fn value(&self, order: Ordering) -> u32 {
+            self.0.0.word.load(order)
+        }
+
+        pub(crate) fn bump(&self, order: Ordering) {
+            self.0.0.word.fetch_add(1, order);
+        }
+
+        pub(crate) fn address(&self) -> Address {
+            self.0.clone()
+        }
+
+        /// Sleeps until woken, unless the sequence has moved on: the kernel compares under its own lock.
+        pub(crate) fn sleep(&self, expected: u32) {
+            let futex = &self.0.0;
+            let guard = futex.kernel.lock().unwrap();
+            if futex.word.load(Ordering::SeqCst) == expected {
+                drop(futex.sleepers.wait(guard).unwrap());
+            }
+        }
+
+        /// One who sleeps on this alone: those of several are woken all at once.
+        pub(crate) fn wake_one(&self) {
+            drop(self.0.0.kernel.lock().unwrap());
+            self.0.0.sleepers.notify_one();
+        }
+
+        pub(crate) fn wake_all(&self) {
+            let parked = core::mem::take(&mut *self.0.0.kernel.lock().unwrap());
+            self.0.0.sleepers.notify_all();
+            for one in parked {
+                *one.woken.lock().unwrap() = true;
+                one.waker.notify_all();
+            }
         }
     }
 
-    pub(crate) fn wake_all(&self) {
-        drop(self.kernel.lock().unwrap());
-        self.sleepers.notify_all();
-    }
-
-    pub(crate) fn wake_one(&self) {
-        drop(self.kernel.lock().unwrap());
-        self.sleepers.notify_one();
+    /// As `EventWord::sleep`, on any of several: the kernel enters the sleeper word by word, and takes it out
+    /// again if one has moved on.
+    pub(crate) fn sleep_on_any(words: &[(Address, u32)]) {
+        let me = Arc::new(Parked { woken: Mutex::new(false), waker: Condvar::new() });
+        let unchanged = words.iter().all(|(Address(futex), expected)| {
+            let mut queue = futex.kernel.lock().unwrap();
+            let unchanged = futex.word.load(Ordering::SeqCst) == *expected;
+            if unchanged {
+                queue.push(Arc::clone(&me));
+            }
+            unchanged
+        });
+        if unchanged {
+            let mut woken = me.woken.lock().unwrap();
+            while !*woken {
+                woken = me.waker.wait(woken).unwrap();
+            }
+        }
+        for (Address(futex), _) in words {
+            futex.kernel.lock().unwrap().retain(|one| !Arc::ptr_eq(one, &me));
+        }
     }
 }
+#[cfg(all(loom, test))]
+pub(crate) use model::sleep_on_any;

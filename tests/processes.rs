@@ -1,11 +1,8 @@
 //! Real processes: killed, stopped, restarted, forked, racing. This program is its own child: with a role in
 //! its environment it plays that role, else it runs the tests.
 
-#[path = "support/actor.rs"]
-mod actor;
 mod support;
 
-use actor::{Actor, say};
 use annulus::{Error, Kind, ProducerState, PushError, ReadError, Start, Strategy, Wait};
 use libtest_mimic::{Arguments, Trial};
 use std::io::{BufRead, Read, Write};
@@ -14,6 +11,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use support::Place;
+use support::actor::{self, Actor, say};
 
 const LONG: Duration = Duration::from_secs(30);
 

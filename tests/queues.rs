@@ -2,13 +2,10 @@
 //!
 //! The same harness runs on a ring of the usual design (`queues/vyukov.rs`), where it must find what it looks for.
 
-#[path = "support/actor.rs"]
-mod actor;
 mod support;
 #[path = "queues/vyukov.rs"]
 mod vyukov;
 
-use actor::{Actor, say};
 use annulus::{Error, Frames, Kind, ProducerState, PushError, ReadError, Role, Start, Strategy, Wait};
 use libtest_mimic::{Arguments, Trial};
 use std::collections::BTreeSet;
@@ -17,6 +14,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use support::Place;
+use support::actor::{self, Actor, say};
 
 const LONG: Duration = Duration::from_secs(60);
 const LANES: u32 = 4;

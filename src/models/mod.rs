@@ -127,6 +127,7 @@ counter_tests! {
     two_lanes: "queue::two_lanes" needs GroupArmsAll NotifyFence ArmFence ArmRecheck SeqBump;
     queue_space: "queue::space" needs SpaceNotify GroupCas;
     queue_finish: "queue::finish" needs FinishKick EndRelease VerdictReload;
+    two_streams: "wait::two_streams" needs ArmEach SleepOnEach NotifyFence ArmFence ArmRecheck SeqBump;
 }
 
 /// Runs the model again, in a process of its own, with each thing that it claims to need broken in turn, and
@@ -183,6 +184,7 @@ every_site! {
     ResumeAcquire SpaceCheck GroupHead GroupCas GroupCopyFirst EndRelease EpochRelease VerdictReload NotifyFence ArmFence ArmRecheck SeqBump
     SwapBeforeBump SeqBeforeArm ArmMin SpaceNotify SpaceClause FullArms FullFence SpaceDisarm FinishKick
     GroupArmsAll GroupRearm GroupFence GroupPassOn
+    ArmEach SleepOnEach
 }
 
 #[test]

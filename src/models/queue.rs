@@ -10,6 +10,7 @@ use crate::wait::{Fences, Strategy, Wait};
 use loom::thread;
 
 /// Nobody dies.
+#[derive(Debug)]
 struct Immortal;
 
 impl Peers for Immortal {

@@ -5,12 +5,13 @@ use super::{Model, Seen};
 use crate::lane::{self, Exclusive, Writer};
 use crate::layout::{NONE, RETIRED};
 use crate::ring::broadcast::Observer;
+use crate::ring::set::{Any, Waiter};
 use crate::ring::spsc::Consumer;
 use crate::ring::{Death, Peers, Producer, PushError, ReadError};
 use crate::segment::Lane;
 use crate::sync::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use crate::sync::{AtomicU64, EventWord};
-use crate::wait::{Event, Fences, Strategy, Wait};
+use crate::wait::{self, Event, Fences, Strategy, Wait, Words};
 use core::time::Duration;
 use loom::thread;
 use std::sync::Arc;
@@ -96,6 +97,67 @@ fn two_sleepers() {
     model.reached(&["there after arming", "there at once", "woken", "woken, and armed again"]);
 }
 
+/// One of two streams, as one who waits for both sees it.
+struct Stream {
+    counter: Arc<Counter>,
+    target: u64,
+}
+
+impl Waiter for Stream {
+    fn look(&mut self) -> bool {
+        self.counter.reached.load(Relaxed) >= self.target
+    }
+
+    fn each_slice(&mut self) -> bool {
+        false
+    }
+
+    fn has_some(&self) -> bool {
+        false
+    }
+
+    fn arm(&self, words: &mut Words) {
+        words.arm(self.counter.event(), self.target, None, Duration::ZERO);
+    }
+}
+
+/// Two streams, each with a sequence and an armed word of its own, and one who sleeps on both: neither push is
+/// missed, and a stream is ready when it is due, not when the other is.
+#[test]
+fn two_streams() {
+    let model = Model::new("wait::two_streams").preemptions(3).explore(|seen| {
+        let counters = [Counter::new(), Counter::new()];
+        let producers = counters.clone().map(|counter| thread::spawn(move || counter.push(1)));
+        let seen = seen.clone();
+        let sleeper = thread::spawn(move || {
+            let mut streams = counters.map(|counter| Stream { counter, target: 1 });
+            let (mut words, mut ready) = (Words::default(), Vec::new());
+            let mut left = 2;
+            while left > 0 {
+                let show = |stream: &mut Stream, to: &mut dyn FnMut(&mut dyn Waiter)| to(stream);
+                let mut any = Any { items: &mut streams, show, words: &mut words, ready: &mut ready };
+                wait::wait(&mut any, Strategy::Block, None).unwrap();
+                seen.saw(match ready[..] {
+                    [0] => "the first",
+                    [1] => "the second",
+                    [0, 1] => "both at once",
+                    _ => unreachable!("neither"),
+                });
+                for &index in &ready {
+                    assert_eq!(streams[index].counter.reached.load(Relaxed), streams[index].target);
+                    streams[index].target = 2; // which never comes
+                    left -= 1;
+                }
+            }
+        });
+        for producer in producers {
+            producer.join().unwrap();
+        }
+        sleeper.join().unwrap();
+    });
+    model.reached(&["both at once", "the first", "the second"]);
+}
+
 /// A lane whose frames are one word: their position.
 fn ring(capacity: u64, head: u64, tail: u64) -> Lane {
     Lane::begun(capacity, 1, head, tail, |position, _| position)
@@ -114,6 +176,7 @@ fn consumer(lane: &Lane) -> Consumer {
 }
 
 /// Nobody dies.
+#[derive(Debug)]
 struct Immortal;
 
 impl Peers for Immortal {
@@ -312,6 +375,7 @@ fn retired() {
 }
 
 /// A producer that dies, and whose seat shows it.
+#[derive(Debug)]
 struct Seat(Arc<AtomicU64>);
 
 impl Peers for Seat {

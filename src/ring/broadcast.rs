@@ -1,7 +1,7 @@
 //! Observers: any number of them, on any kind of ring. They take nothing and hold nobody up; who is too slow
 //! is lapped, and told by how much.
 
-use super::{Frames, Peers, ReadError, Told};
+use super::{Awaiting, Frames, Peers, ReadError, Told};
 use crate::lane;
 use crate::wait::Wait;
 
@@ -42,7 +42,7 @@ impl Observer {
         self.lost += observed.lost;
         if observed.frames == 0 {
             return Err(match observed.lost {
-                0 => Told::why_empty(self.cursor.lane(), self.cursor.position()),
+                0 => self.told.why_empty(self.cursor.lane(), self.cursor.position()),
                 lost => ReadError::Lapped { lost },
             });
         }
@@ -68,5 +68,11 @@ impl Observer {
         }
         self.told.await_frames(self.cursor.lane(), self.cursor.position(), wait, peers)?;
         self.read(out, most)
+    }
+
+    /// Waits for `frames`, as one of many.
+    pub(crate) fn awaiting<'a>(&'a mut self, frames: u64, peers: &'a dyn Peers) -> Awaiting<'a> {
+        let (lane, position) = (self.cursor.lane(), self.cursor.position());
+        Awaiting { lane, told: &mut self.told, position, frames, peers }
     }
 }

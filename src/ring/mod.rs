@@ -6,11 +6,14 @@
 //! | `mpmc` | a [`Producer`] for each lane, gated by its `head` | [`mpmc::Consumer`], a group | [`broadcast::Observer`] |
 //! | `broadcast` | [`Producer`], never full | none | [`broadcast::Observer`] |
 //!
+//! Any of them may be waited for alone, by its `await_*`, or as one of many, as a [`set::Waiter`].
+//!
 //! No system call is made here: sleeping is `wait`'s, and who is alive is asked of [`Peers`].
 
 pub(crate) mod broadcast;
 pub(crate) mod mpmc;
 mod outcome;
+pub(crate) mod set;
 pub(crate) mod spsc;
 
 pub use outcome::{Frames, PushError, ReadError, Restart};
@@ -20,8 +23,10 @@ use crate::layout::{NONE, RETIRED};
 use crate::segment::Lane;
 use crate::sync::Ordering::{Acquire, Relaxed, SeqCst};
 use crate::sync::{Site, fence_at, holds};
-use crate::wait::{Event, Fences, Wait};
+use crate::wait::{Event, Fences, Wait, Words};
+use core::fmt;
 use core::time::Duration;
+use set::Waiter;
 use std::time::Instant;
 
 /// The producer of a lane is dead: its seat is unlocked, and it never said that it leaves.
@@ -32,7 +37,7 @@ pub(crate) struct Death {
 }
 
 /// Knows who is alive. Asked once a slice.
-pub(crate) trait Peers {
+pub(crate) trait Peers: fmt::Debug {
     /// Whether the producer of `lane` died.
     fn death(&self, lane: u32) -> Option<Death>;
 }
@@ -254,16 +259,18 @@ fn verdict(lane: &Lane, position: u64, seen_tail: u64, stop: ReadError) -> Resul
 }
 
 /// What every reader carries along beside its cursor: how far it has been told.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Told {
     epoch: u64,
     /// The epoch whose producer's death was said; epoch 0 is a producer that died before it began.
     death_of: Option<u64>,
+    /// A death that was noticed, and not said yet.
+    noticed: Option<Death>,
 }
 
 impl Told {
     fn new(lane: &Lane) -> Self {
-        Self { epoch: lane::epoch(lane), death_of: None }
+        Self { epoch: lane::epoch(lane), death_of: None, noticed: None }
     }
 
     /// Waits until a reader at `position` has something to do. `Ok`: there are frames.
@@ -277,21 +284,16 @@ impl Told {
         if wait.frames > lane.geometry().capacity() {
             return Err(ReadError::TooLong);
         }
-        let target = position.saturating_add(wait.frames.max(1));
+        let target = target(position, wait.frames);
         if readable(lane) >= target {
             return Ok(());
         }
+        if let Some(said) = self.say(lane, position) {
+            return said;
+        }
         let event = data_event(lane);
         let look = || look(lane, position, target);
-        let each_slice = || {
-            let death = self.news_of_death(lane, peers)?;
-            let tail = readable(lane);
-            if tail > position && holds(Site::VerdictReload) {
-                return Some(Ok(())); // its last frames first
-            }
-            self.death_of = Some(death.epoch);
-            Some(Err(ReadError::ProducerGone { pid: death.pid, position: tail }))
-        };
+        let each_slice = || if self.notice(lane, peers) { self.say(lane, position) } else { None };
         let pause = lane.polling_pause(wait.frames);
         match event.wait(target, pause, wait.strategy, wait.deadline(), look, each_slice) {
             Some(found) => found,
@@ -300,13 +302,31 @@ impl Told {
         }
     }
 
-    /// The death of the lane's producer, if that was not said yet.
-    fn news_of_death(&self, lane: &Lane, peers: &impl Peers) -> Option<Death> {
-        peers.death(lane.index()).filter(|death| Some(death.epoch) > self.death_of)
+    /// Looks whether the producer died, of which nothing was said yet.
+    fn notice(&mut self, lane: &Lane, peers: &dyn Peers) -> bool {
+        if let Some(death) = peers.death(lane.index()).filter(|death| Some(death.epoch) > self.death_of) {
+            self.noticed = Some(death);
+        }
+        self.noticed.is_some()
+    }
+
+    /// Says that the producer died, once, if that was noticed; `Ok`: its last frames first.
+    fn say(&mut self, lane: &Lane, position: u64) -> Option<Result<(), ReadError>> {
+        let death = self.noticed?;
+        let tail = readable(lane);
+        if tail > position && holds(Site::VerdictReload) {
+            return Some(Ok(()));
+        }
+        self.noticed = None;
+        self.death_of = Some(death.epoch);
+        Some(Err(ReadError::ProducerGone { pid: death.pid, position: tail }))
     }
 
     /// Why there is nothing to read, for one who does not want to wait.
-    fn why_empty(lane: &Lane, position: u64) -> ReadError {
+    fn why_empty(&mut self, lane: &Lane, position: u64) -> ReadError {
+        if let Some(Err(gone)) = self.say(lane, position) {
+            return gone;
+        }
         match look(lane, position, position + 1) {
             Some(Err(stop)) => stop,
             _ => ReadError::Empty,
@@ -322,7 +342,43 @@ impl Told {
         }
         let first = self.epoch == 0; // it had none before: this is its start
         self.epoch = epoch;
+        self.noticed = None; // a death before that is no news any more
         (!first).then(|| Restart { epoch, position: lane::epoch_start(lane) })
+    }
+}
+
+/// What must be published before a reader at `position` has so many frames.
+fn target(position: u64, frames: u64) -> u64 {
+    position.saturating_add(frames.max(1))
+}
+
+/// A reader's wait for `frames`, as one of many.
+#[derive(Debug)]
+pub(crate) struct Awaiting<'a> {
+    lane: &'a Lane,
+    told: &'a mut Told,
+    position: u64,
+    frames: u64,
+    peers: &'a dyn Peers,
+}
+
+impl Waiter for Awaiting<'_> {
+    fn look(&mut self) -> bool {
+        self.told.noticed.is_some()
+            || look(self.lane, self.position, target(self.position, self.frames)).is_some()
+    }
+
+    fn each_slice(&mut self) -> bool {
+        self.told.notice(self.lane, self.peers) || self.look()
+    }
+
+    fn has_some(&self) -> bool {
+        readable(self.lane) > self.position
+    }
+
+    fn arm(&self, words: &mut Words) {
+        let (pause, due) = (self.lane.polling_pause(self.frames), self.lane.due(self.frames));
+        words.arm(data_event(self.lane), target(self.position, self.frames), pause, due);
     }
 }
 

@@ -6,13 +6,14 @@
 //! next frame, and wakes another if frames are left. Nothing sleeps beside a frame, unless the one that was woken is
 //! killed or stopped with the wake in its hands: then the others find the frame at the end of their slice.
 
-use super::{Frames, Peers, ReadError, Told, group_event, space_event};
+use super::set::Waiter;
+use super::{Frames, Peers, ReadError, Told, data_event, group_event, space_event, target};
 use crate::lane::{self, Group, readable};
 use crate::layout::RETIRED;
 use crate::segment::Lane;
 use crate::sync::Ordering::{Acquire, Relaxed};
 use crate::sync::{Site, fence_at, holds, order};
-use crate::wait::{self, Fences, Wait};
+use crate::wait::{self, Fences, OnOne, Wait, Words};
 use core::cell::Cell;
 
 /// Batches that a consumer takes from one lane before it looks at the next.
@@ -48,10 +49,11 @@ impl Consumer {
 
     /// Takes up to `most` frames of one lane, if there are any.
     pub(crate) fn take(&mut self, out: &mut [u8], most: u64) -> Result<Frames, ReadError> {
-        self.take_any(out, most)?.ok_or_else(|| match look(&self.lanes) {
-            Some(Err(stop)) => stop,
-            _ => ReadError::Empty,
-        })
+        if let Some(taken) = self.take_any(out, most)? {
+            return Ok(taken);
+        }
+        let stop = say(&self.lanes, &mut self.told).or_else(|| look(&self.lanes));
+        Err(stop.and_then(Result::err).unwrap_or(ReadError::Empty))
     }
 
     fn take_any(&mut self, out: &mut [u8], most: u64) -> Result<Option<Frames>, ReadError> {
@@ -79,6 +81,11 @@ impl Consumer {
         self.in_a_row = 0;
     }
 
+    /// Waits for a frame, as one of many.
+    pub(crate) fn awaiting<'a>(&'a mut self, peers: &'a dyn Peers) -> Awaiting<'a> {
+        Awaiting { lanes: &self.lanes, told: &mut self.told, peers }
+    }
+
     /// As [`take`](Self::take), after waiting for one frame.
     pub(crate) fn await_take(
         &mut self,
@@ -99,22 +106,22 @@ impl Consumer {
                 Err(error) => break Err(error),
             }
             let Self { lanes, told, .. } = self;
-            let arm = || {
-                armed.set(true);
-                arm(lanes);
+            let mut waiting = OnOne {
+                seq: lanes[0].lane().group_event(),
+                arm: || {
+                    armed.set(true);
+                    arm(lanes)
+                },
+                pause: None,
+                expected: None,
+                look: || look(lanes),
+                each_slice: || {
+                    let noticed = notice(lanes, told, peers);
+                    if noticed { say(lanes, told) } else { None }
+                },
             };
-            let look = || look(lanes);
-            let each_slice = || deaths(lanes, told, peers);
             // Others may be faster than we: then there is nothing, and we wait again.
-            match wait::wait(
-                lanes[0].lane().group_event(),
-                arm,
-                None,
-                wait.strategy,
-                deadline,
-                look,
-                each_slice,
-            ) {
+            match wait::wait(&mut waiting, wait.strategy, deadline) {
                 Some(Ok(())) => {}
                 Some(Err(stop)) => break Err(stop),
                 None => break self.take_any(out, most).and_then(|taken| taken.ok_or(ReadError::Timeout)),
@@ -135,11 +142,12 @@ fn unclaimed(lane: &Lane) -> u64 {
 }
 
 /// Says that a member waits for the next frame, of whatever lane.
-fn arm(lanes: &[Group]) {
+///
+/// Gives the group's sequence from before: the oldest, since that of each further lane may hide what came at one before.
+fn arm(lanes: &[Group]) -> u32 {
     let all = if holds(Site::GroupArmsAll) { lanes.len() } else { 1 };
-    for lane in lanes[..all].iter().map(Group::lane) {
-        group_event(lane).arm(readable(lane) + 1);
-    }
+    let arm = |one: &Group| group_event(one.lane()).arm(Some(target(readable(one.lane()), 1)));
+    lanes[..all].iter().map(arm).fold(None, |oldest, next| oldest.or(Some(next))).unwrap_or_default()
 }
 
 /// What a member finds now. `None`: keep waiting. `Ok(())`: frames, unless somebody else takes them.
@@ -177,16 +185,48 @@ fn verdict(lanes: &[Group]) -> Option<ReadError> {
     None
 }
 
-/// Whether a producer died that nobody was told of: its last frames first.
-fn deaths(lanes: &[Group], told: &mut [Told], peers: &impl Peers) -> Option<Result<(), ReadError>> {
-    let mut news = lanes
-        .iter()
-        .zip(told)
-        .filter_map(|(one, told)| Some((one.lane(), told.news_of_death(one.lane(), peers)?, told)));
-    let (lane, death, told) = news.next()?;
+/// Looks whether producers died, of which nothing was said yet.
+fn notice(lanes: &[Group], told: &mut [Told], peers: &dyn Peers) -> bool {
+    let mut any = false;
+    for (one, told) in lanes.iter().zip(told) {
+        any |= told.notice(one.lane(), peers);
+    }
+    any
+}
+
+/// Says that a producer died, once, if that was noticed; `Ok`: last frames first, of whatever lane.
+fn say(lanes: &[Group], told: &mut [Told]) -> Option<Result<(), ReadError>> {
+    let (one, told) = lanes.iter().zip(told).find(|(_, told)| told.noticed.is_some())?;
     if lanes.iter().any(|one| unclaimed(one.lane()) > 0) {
         return Some(Ok(()));
     }
-    told.death_of = Some(death.epoch);
-    Some(Err(ReadError::ProducerGone { pid: death.pid, position: readable(lane) }))
+    told.say(one.lane(), readable(one.lane()))
+}
+
+/// A member's wait for the next frame, as one of many things. It is woken with all who wait so, not one at a time.
+#[derive(Debug)]
+pub(crate) struct Awaiting<'a> {
+    lanes: &'a [Group],
+    told: &'a mut [Told],
+    peers: &'a dyn Peers,
+}
+
+impl Waiter for Awaiting<'_> {
+    fn look(&mut self) -> bool {
+        self.told.iter().any(|told| told.noticed.is_some()) || look(self.lanes).is_some()
+    }
+
+    fn each_slice(&mut self) -> bool {
+        notice(self.lanes, self.told, self.peers) || self.look()
+    }
+
+    fn has_some(&self) -> bool {
+        self.lanes.iter().any(|one| unclaimed(one.lane()) > 0)
+    }
+
+    fn arm(&self, words: &mut Words) {
+        for lane in self.lanes.iter().map(Group::lane) {
+            words.arm(data_event(lane), target(readable(lane), 1), None, lane.due(1));
+        }
+    }
 }

@@ -2,7 +2,7 @@
 //! frames, and at once when it takes more, finds the ring empty, sees its producer wait, or is dropped; every
 //! giving back is followed by a notification of space.
 
-use super::{Frames, Peers, ReadError, Told, space_event};
+use super::{Awaiting, Frames, Peers, ReadError, Told, space_event};
 use crate::lane::Exclusive;
 use crate::layout::NONE;
 use crate::sync::Ordering::Relaxed;
@@ -43,7 +43,7 @@ impl Consumer {
             return Ok(frames);
         }
         self.give_back();
-        match Told::why_empty(self.cursor.lane(), self.cursor.position()) {
+        match self.told.why_empty(self.cursor.lane(), self.cursor.position()) {
             // Published between the two looks.
             ReadError::Empty if self.cursor.available(1)? > 0 => self.poll(most),
             why => Err(why),
@@ -65,6 +65,12 @@ impl Consumer {
             self.told.await_frames(self.cursor.lane(), self.cursor.position(), wait, peers)?;
         }
         self.poll(most)
+    }
+
+    /// Waits for `frames`, as one of many. Before any sleep it must [give back](Self::give_back).
+    pub(crate) fn awaiting<'a>(&'a mut self, frames: u64, peers: &'a dyn Peers) -> Awaiting<'a> {
+        let (lane, position) = (self.cursor.lane(), self.cursor.position());
+        Awaiting { lane, told: &mut self.told, position, frames, peers }
     }
 
     /// Copies out and takes as many frames as `out` holds; [`poll`](Self::poll) said that they are there.

@@ -1,12 +1,14 @@
 //! The consuming handle.
 
 use super::builder::units;
+use super::waitset::{Handle, Wrong};
 use super::{Info, ProducerState, Units};
 use crate::descriptor::Kind;
 use crate::error::Error;
 use crate::lane::Exclusive;
 use crate::lifecycle::{Attachment, wrong_consumer};
 use crate::ring::spsc;
+use crate::ring::set::Waiter;
 use crate::ring::{Frames, ReadError};
 use crate::wait::{Fences, Wait};
 use bytemuck::Pod;
@@ -45,7 +47,8 @@ impl<T: Pod> Consumer<T> {
     ///
     /// # Errors
     /// [`ReadError::Empty`] if there is nothing; [`ReadError::Ended`], [`ReadError::Replaced`] if there will
-    /// not be; [`ReadError::NotWholeFrames`], [`ReadError::Forked`], [`ReadError::Corrupt`].
+    /// not be; [`ReadError::ProducerGone`] if a [`WaitSet`](super::WaitSet) noticed that;
+    /// [`ReadError::NotWholeFrames`], [`ReadError::Forked`], [`ReadError::Corrupt`].
     #[inline]
     pub fn try_read(&mut self, out: &mut [T]) -> Result<Frames, ReadError> {
         let most = self.whole(out)?;
@@ -137,6 +140,20 @@ impl<T: Pod> Consumer<T> {
             return Err(ReadError::Forked);
         }
         if frames == 0 { Err(ReadError::NotWholeFrames) } else { Ok(frames as u64) }
+    }
+}
+
+impl<T: Pod> Handle for Consumer<T> {
+    fn prepare(&mut self, frames: u64) -> Result<(), ReadError> {
+        self.release();
+        if frames > self.info.capacity { Err(ReadError::TooLong) } else { Ok(()) }
+    }
+
+    fn show(&mut self, frames: u64, to: &mut dyn FnMut(&mut dyn Waiter)) {
+        if self.attachment.forked() || self.ring.available().is_err() {
+            return to(&mut Wrong);
+        }
+        to(&mut self.ring.awaiting(frames, &self.attachment));
     }
 }
 

@@ -1,11 +1,13 @@
 //! The handle of one consumer of a group.
 
 use super::builder::units;
+use super::waitset::{Handle, Wrong};
 use super::{Info, Units};
 use crate::descriptor::Kind;
 use crate::error::Error;
 use crate::lifecycle::{Attachment, wrong_consumer};
 use crate::ring::mpmc;
+use crate::ring::set::Waiter;
 use crate::ring::{Frames, ReadError};
 use crate::seat::Role;
 use crate::wait::{Fences, Wait};
@@ -118,6 +120,19 @@ impl<T: Pod> GroupConsumer<T> {
         match self.units.frames(out.len()) {
             None | Some(0) => Err(ReadError::NotWholeFrames),
             Some(frames) => Ok(frames as u64),
+        }
+    }
+}
+
+impl<T: Pod> Handle for GroupConsumer<T> {
+    fn prepare(&mut self, frames: u64) -> Result<(), ReadError> {
+        if frames > 1 { Err(ReadError::TooLong) } else { Ok(()) }
+    }
+
+    fn show(&mut self, _: u64, to: &mut dyn FnMut(&mut dyn Waiter)) {
+        match self.attachment.forked() {
+            true => to(&mut Wrong),
+            false => to(&mut self.ring.awaiting(&self.attachment)),
         }
     }
 }

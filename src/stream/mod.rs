@@ -7,6 +7,7 @@ mod info;
 mod observer;
 mod open;
 mod producer;
+mod waitset;
 
 pub use builder::{Builder, create};
 pub use consumer::{Chunk, Consumer};
@@ -15,6 +16,7 @@ pub use info::{Attached, Info, LaneStatus, Listed, ProducerState, Status, list, 
 pub use observer::Observer;
 pub use open::{Open, Start, open};
 pub use producer::{Producer, Reservation};
+pub use waitset::{Member, WaitSet, Waitable};
 
 use crate::index::Divisor;
 use core::marker::PhantomData;

@@ -1,11 +1,13 @@
 //! The observing handle.
 
 use super::builder::units;
+use super::waitset::{Handle, Wrong};
 use super::{Info, ProducerState, Start, Units};
 use crate::error::Error;
 use crate::lane;
 use crate::lifecycle::Attachment;
 use crate::ring::broadcast;
+use crate::ring::set::Waiter;
 use crate::ring::{Frames, ReadError};
 use crate::sync::Ordering::Relaxed;
 use crate::wait::Wait;
@@ -43,9 +45,9 @@ impl<T: Pod> Observer<T> {
     ///
     /// # Errors
     /// [`ReadError::Empty`] if there is nothing; [`ReadError::Ended`], [`ReadError::Replaced`] if there will
-    /// not be; [`ReadError::Lapped`] if the producer was twice faster than the copy. That the producer died is
-    /// said by [`read`](Self::read) only; one who polls asks [`producer`](Self::producer).
-    /// Else [`ReadError::NotWholeFrames`], [`ReadError::Forked`], [`ReadError::Corrupt`].
+    /// not be; [`ReadError::Lapped`] if the producer was twice faster than the copy. That the producer died
+    /// ([`ReadError::ProducerGone`]) is said only after a [`WaitSet`](super::WaitSet) noticed it; one who polls asks
+    /// [`producer`](Self::producer). Else [`ReadError::NotWholeFrames`], [`ReadError::Forked`], [`ReadError::Corrupt`].
     #[inline]
     pub fn try_read(&mut self, out: &mut [T]) -> Result<Frames, ReadError> {
         let most = self.whole(out)?;
@@ -127,6 +129,19 @@ impl<T: Pod> Observer<T> {
         match self.units.frames(out.len()) {
             None | Some(0) => Err(ReadError::NotWholeFrames),
             Some(frames) => Ok(frames as u64),
+        }
+    }
+}
+
+impl<T: Pod> Handle for Observer<T> {
+    fn prepare(&mut self, frames: u64) -> Result<(), ReadError> {
+        if frames > self.info.capacity { Err(ReadError::TooLong) } else { Ok(()) }
+    }
+
+    fn show(&mut self, frames: u64, to: &mut dyn FnMut(&mut dyn Waiter)) {
+        match self.attachment.forked() {
+            true => to(&mut Wrong),
+            false => to(&mut self.ring.awaiting(frames, &self.attachment)),
         }
     }
 }

@@ -2,13 +2,31 @@
 
 #![cfg_attr(not(all(loom, test)), allow(unsafe_code))]
 
-use crate::sync::EventWord;
+use crate::sync::{Address, EventWord};
 use core::time::Duration;
 use std::time::Instant;
 
 #[cfg(not(all(loom, test)))]
 mod kernel {
-    use super::{Duration, EventWord, Instant};
+    use super::{Address, Duration, EventWord, Instant};
+    use crate::sync::AtomicU32;
+    use crate::sync::Ordering::{Relaxed, SeqCst};
+    use crate::time::monotonic_ns;
+
+    /// Most words that one `futex_waitv` takes.
+    const MOST: usize = 128;
+
+    /// `struct futex_waitv` of the kernel.
+    #[repr(C)]
+    #[derive(Clone, Copy)]
+    struct Waiter {
+        expected: u64,
+        address: u64,
+        flags: u32,
+        reserved: u32,
+    }
+
+    const SIZE_U32: u32 = 2; // FUTEX2_SIZE_U32, and not private
 
     const MEMBARRIER_GLOBAL_EXPEDITED: i32 = 1 << 1;
     const MEMBARRIER_REGISTER_GLOBAL_EXPEDITED: i32 = 1 << 2;
@@ -21,6 +39,10 @@ mod kernel {
     /// the caller looks again. Works on pages mapped read-only. Never a private futex: sleepers and wakers
     /// are different processes.
     pub(crate) fn sleep(word: &EventWord, expected: u32, longest: Duration) {
+        sleep_at(word.address(), expected, longest);
+    }
+
+    fn sleep_at(address: Address, expected: u32, longest: Duration) {
         if longest.is_zero() {
             return;
         }
@@ -28,10 +50,89 @@ mod kernel {
             tv_sec: longest.as_secs() as libc::time_t,
             tv_nsec: libc::c_long::from(longest.subsec_nanos() as i32),
         };
-        // SAFETY: the word and the time live through the call; the kernel only reads them.
-        unsafe {
-            libc::syscall(libc::SYS_futex, word.address(), libc::FUTEX_WAIT, expected, &raw const time)
+        // SAFETY: the time lives through the call. The kernel reads the word itself at its own risk: an address that
+        // leads nowhere is an error.
+        unsafe { libc::syscall(libc::SYS_futex, address, libc::FUTEX_WAIT, expected, &raw const time) };
+    }
+
+    /// As [`sleep`], on any of several words. They may be gone when it is called: then it does not sleep. Where the
+    /// kernel does not let it sleep on many (before 5.16, or in a sandbox that knows no `futex_waitv`), it sleeps
+    /// on one of them, for `if_refused` at most.
+    pub(crate) fn sleep_on_any(words: &[(Address, u32)], longest: Duration, if_refused: Duration) {
+        if longest.is_zero() {
+            return;
+        }
+        let refused = match words {
+            [] => return std::thread::sleep(longest),
+            [(address, expected)] => return sleep_at(*address, *expected, longest),
+            few if few.len() <= MOST => !wait_on(few, None, longest),
+            many => !sleep_in_parts(many, longest),
         };
+        if refused {
+            let (address, expected) = words[0];
+            sleep_at(address, expected, longest.min(if_refused));
+        }
+    }
+
+    /// Many words, by more threads: this one and one more for each further 127 words, for as long as it sleeps.
+    /// Each part sleeps on one more word, which the first to wake changes. False: refused.
+    fn sleep_in_parts(words: &[(Address, u32)], longest: Duration) -> bool {
+        let over = EventWord::new(0);
+        let refused = AtomicU32::new(0);
+        let part = |words| {
+            if !wait_on(words, Some(&over), longest) {
+                refused.store(1, Relaxed);
+            }
+            over.bump(SeqCst);
+            wake_all(&over);
+        };
+        std::thread::scope(|scope| {
+            let (first, rest) = words.split_at(MOST - 1);
+            for some in rest.chunks(MOST - 1) {
+                let helper = std::thread::Builder::new().name("annulus-sleeper".into()).stack_size(64 << 10);
+                if helper.spawn_scoped(scope, move || part(some)).is_err() {
+                    refused.store(1, Relaxed);
+                    over.bump(SeqCst); // and the others do not sleep either
+                    return wake_all(&over);
+                }
+            }
+            part(first);
+        });
+        refused.load(Relaxed) == 0
+    }
+
+    /// Sleeps on all of `words` (and on `over` while it is 0), at most [`MOST`] together. False: refused.
+    fn wait_on(words: &[(Address, u32)], over: Option<&EventWord>, longest: Duration) -> bool {
+        let mut list = [Waiter { expected: 0, address: 0, flags: SIZE_U32, reserved: 0 }; MOST];
+        let over = over.map(|word| (word.address(), 0));
+        let all = words.iter().copied().chain(over);
+        let mut count = 0;
+        for (to, (address, expected)) in list.iter_mut().zip(all) {
+            *to = Waiter { expected: expected.into(), address: address as u64, ..*to };
+            count += 1;
+        }
+        let until = monotonic_ns().saturating_add(u64::try_from(longest.as_nanos()).unwrap_or(u64::MAX));
+        let time = libc::timespec {
+            tv_sec: (until / 1_000_000_000) as libc::time_t,
+            tv_nsec: (until % 1_000_000_000) as libc::c_long,
+        };
+        // SAFETY: the list and the time live through the call. The kernel reads the words themselves at its own
+        // risk: an address that leads nowhere is an error.
+        let woken = unsafe {
+            libc::syscall(
+                libc::SYS_futex_waitv,
+                list.as_ptr(),
+                count,
+                0,
+                &raw const time,
+                libc::CLOCK_MONOTONIC,
+            )
+        };
+        woken >= 0
+            || matches!(
+                std::io::Error::last_os_error().raw_os_error(),
+                Some(libc::EAGAIN | libc::ETIMEDOUT | libc::EINTR)
+            )
     }
 
     pub(crate) fn wake_all(word: &EventWord) {
@@ -65,7 +166,7 @@ mod kernel {
 
 #[cfg(all(loom, test))]
 mod kernel {
-    use super::{Duration, EventWord, Instant};
+    use super::{Address, Duration, EventWord, Instant};
     use std::sync::LazyLock;
 
     /// Time stands still: no slice ever ends, so that a lost wake-up is a deadlock, and no execution depends
@@ -78,6 +179,12 @@ mod kernel {
     pub(crate) fn sleep(word: &EventWord, expected: u32, longest: Duration) {
         if !longest.is_zero() {
             word.sleep(expected);
+        }
+    }
+
+    pub(crate) fn sleep_on_any(words: &[(Address, u32)], longest: Duration, _: Duration) {
+        if !longest.is_zero() {
+            crate::sync::sleep_on_any(words);
         }
     }
 
@@ -98,4 +205,4 @@ mod kernel {
     }
 }
 
-pub(crate) use kernel::{membarrier, now, register_membarrier, sleep, wake_all, wake_one};
+pub(crate) use kernel::{membarrier, now, register_membarrier, sleep, sleep_on_any, wake_all, wake_one};

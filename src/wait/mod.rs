@@ -12,12 +12,15 @@
 //!
 //! Where a notifier is registered for `membarrier`, its half of the fence in N is only a compiler fence, and
 //! the sleeper pays for both (it always does both, since it cannot know).
+//!
+//! One who waits on many streams does the same on all at once: reads each sequence before it arms there, fences
+//! once, looks at all, and sleeps on all sequences ([`Words`]). The loop is one for all ([`wait`]).
 
 mod futex;
 
 use crate::layout::NONE;
 use crate::sync::Ordering::{Relaxed, SeqCst};
-use crate::sync::{EventWord, Site, fence_at, holds};
+use crate::sync::{Address, EventWord, Site, fence_at, holds};
 use core::fmt;
 use core::str::FromStr;
 use core::time::Duration;
@@ -167,7 +170,8 @@ impl Event<'_> {
         }
     }
 
-    /// As [`notify`](Self::notify), without the fence: it comes after another notification of the same.
+    /// As [`notify`](Self::notify), of one sleeper only, and without the fence: it comes after another notification of
+    /// the same.
     #[inline]
     pub(crate) fn notify_one(&self, reached: u64) {
         if reached >= self.armed.load(Relaxed) {
@@ -202,18 +206,29 @@ impl Event<'_> {
         wake(self.seq);
     }
 
-    /// Says that a sleeper waits for `target`.
-    #[inline]
-    pub(crate) fn arm(&self, target: u64) {
-        if holds(Site::ArmMin) {
-            self.armed.fetch_min(target, SeqCst);
-        } else {
-            self.armed.store(target, SeqCst);
+    /// Tells notifiers to wake this sleeper when they reach `target`, unless it may not store (`None`). Gives the
+    /// sequence from before: sleep only while it is unchanged.
+    pub(crate) fn arm(&self, target: Option<u64>) -> u32 {
+        let mut expected = if holds(Site::SeqBeforeArm) { self.seq.value(SeqCst) } else { 0 };
+        if let Some(target) = target {
+            if holds(Site::ArmMin) {
+                // Often it stands there already, and the line stays with the notifiers, who look at it often.
+                if self.armed.load(Relaxed) > target {
+                    self.armed.fetch_min(target, SeqCst);
+                }
+            } else {
+                self.armed.store(target, SeqCst);
+            }
         }
+        if !holds(Site::SeqBeforeArm) {
+            expected = self.seq.value(SeqCst);
+        }
+        expected
     }
 
-    /// [Waits](wait) for `target`: what a notifier must reach to wake this sleeper. One who may not store, and so cannot
-    /// arm, looks again after each `pause` instead.
+    /// Waits until `look` finds something, `each_slice` does (asked every 100 ms, and before giving up), or
+    /// `deadline` has passed (`None`). `target` is what a notifier must reach to wake this sleeper. One who
+    /// may not store, and so cannot arm, looks again after each `pause` instead.
     pub(crate) fn wait<R>(
         &self,
         target: u64,
@@ -223,56 +238,69 @@ impl Event<'_> {
         look: impl FnMut() -> Option<R>,
         each_slice: impl FnMut() -> Option<R>,
     ) -> Option<R> {
-        let arm = || {
-            if pause.is_none() {
-                self.arm(target);
-            }
-        };
-        wait(self.seq, arm, pause, strategy, deadline, look, each_slice)
+        let arm = || self.arm(pause.is_none().then_some(target));
+        let mut one = OnOne { seq: self.seq, arm, pause, expected: None, look, each_slice };
+        wait(&mut one, strategy, deadline)
     }
 }
 
-/// Waits until `look` finds something, `each_slice` does (asked every 100 ms, and before giving up), or `deadline` has
-/// passed (`None`). `arm` says what for to whoever bumps `seq`.
-pub(crate) fn wait<R>(
-    seq: &EventWord,
-    arm: impl Fn(),
+/// One who waits, for one event or for many. What they all do is [`wait`].
+pub(crate) trait Sleeper {
+    type Found;
+
+    /// What there is to do.
+    fn look(&mut self) -> Option<Self::Found>;
+
+    /// The same, of what no notifier tells. Asked every 100 ms, and before giving up.
+    fn each_slice(&mut self) -> Option<Self::Found>;
+
+    /// Tells the notifiers what they must reach, and keeps each sequence from before (S).
+    fn arm(&mut self) -> Armed;
+
+    /// Sleeps, for `longest` at most, unless a sequence has changed since [`arm`](Self::arm).
+    fn sleep(&mut self, longest: Duration);
+}
+
+/// What arming showed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Armed {
+    /// Nobody was notified since it was done before.
+    unchanged: bool,
+    /// After this it must look again, whoever notifies.
     pause: Option<Duration>,
+}
+
+/// Waits until `sleeper` finds something, or `deadline` has passed (`None`).
+pub(crate) fn wait<S: Sleeper>(
+    sleeper: &mut S,
     strategy: Strategy,
     deadline: Option<Instant>,
-    mut look: impl FnMut() -> Option<R>,
-    mut each_slice: impl FnMut() -> Option<R>,
-) -> Option<R> {
-    if let Some(found) = poll(strategy, deadline, &mut look, &mut each_slice) {
+) -> Option<S::Found> {
+    if let Some(found) = poll(sleeper, strategy, deadline) {
         return found;
     }
     let mut slice_ends = futex::now() + SLICE;
-    let mut armed_at = None;
     loop {
-        let mut expected = if holds(Site::SeqBeforeArm) { seq.value(SeqCst) } else { 0 };
-        arm();
-        if !holds(Site::SeqBeforeArm) {
-            expected = seq.value(SeqCst);
-        }
+        let armed = sleeper.arm();
         let fenced = fence_arming();
         if holds(Site::ArmRecheck)
-            && let Some(found) = look()
+            && let Some(found) = sleeper.look()
         {
             return Some(found);
         }
         let now = futex::now();
         let until = deadline.map_or(slice_ends, |deadline| deadline.min(slice_ends));
         // An arm that nobody has swept away since the last slice stands for everybody to see by now.
-        let settled = fenced || armed_at.replace(expected) == Some(expected);
-        let longest = pause.unwrap_or(if settled { SLICE } else { SHORT_SLICE });
-        futex::sleep(seq, expected, until.saturating_duration_since(now).min(longest));
-        if let Some(found) = look() {
+        let longest = if fenced || armed.unchanged { SLICE } else { SHORT_SLICE };
+        let longest = armed.pause.map_or(longest, |pause| pause.min(longest));
+        sleeper.sleep(until.saturating_duration_since(now).min(longest));
+        if let Some(found) = sleeper.look() {
             return Some(found);
         }
         let now = futex::now();
         let late = deadline.is_some_and(|deadline| now >= deadline);
         if now >= slice_ends || late {
-            if let Some(found) = each_slice() {
+            if let Some(found) = sleeper.each_slice() {
                 return Some(found);
             }
             slice_ends = now + SLICE;
@@ -290,9 +318,47 @@ fn fence_arming() -> bool {
     fenced
 }
 
-/// A consumer that was woken alone wakes another one, if `look` finds something left. `arm` says that the next is
+/// One who sleeps on one sequence.
+pub(crate) struct OnOne<'a, A, L, E> {
+    pub(crate) seq: &'a EventWord,
+    /// Tells the notifiers what for; gives the sequence from before.
+    pub(crate) arm: A,
+    pub(crate) pause: Option<Duration>,
+    /// What `arm` gave.
+    pub(crate) expected: Option<u32>,
+    pub(crate) look: L,
+    pub(crate) each_slice: E,
+}
+
+impl<R, A, L, E> Sleeper for OnOne<'_, A, L, E>
+where
+    A: FnMut() -> u32,
+    L: FnMut() -> Option<R>,
+    E: FnMut() -> Option<R>,
+{
+    type Found = R;
+
+    fn look(&mut self) -> Option<R> {
+        (self.look)()
+    }
+
+    fn each_slice(&mut self) -> Option<R> {
+        (self.each_slice)()
+    }
+
+    fn arm(&mut self) -> Armed {
+        let expected = (self.arm)();
+        Armed { unchanged: self.expected.replace(expected) == Some(expected), pause: self.pause }
+    }
+
+    fn sleep(&mut self, longest: Duration) {
+        futex::sleep(self.seq, self.expected.unwrap_or_default(), longest);
+    }
+}
+
+/// One of a group that was woken alone wakes another one, if `look` finds something left. `arm` says that the next is
 /// waited for: who wakes one sleeper of several takes the arm away from all.
-pub(crate) fn pass_on(seq: &EventWord, arm: impl Fn(), look: impl Fn() -> bool) {
+pub(crate) fn pass_on(seq: &EventWord, arm: impl FnOnce() -> u32, look: impl FnOnce() -> bool) {
     if holds(Site::GroupRearm) {
         arm();
     }
@@ -304,20 +370,88 @@ pub(crate) fn pass_on(seq: &EventWord, arm: impl Fn(), look: impl Fn() -> bool) 
     }
 }
 
+/// The sequences that one sleeps on who waits for many events. Keeps its memory from one wait to the next.
+#[derive(Debug, Default)]
+pub(crate) struct Words {
+    /// Each with its value from before arming.
+    words: Vec<(Address, u32)>,
+    /// How many were armed in this turn.
+    armed: usize,
+    unchanged: bool,
+    pause: Option<Duration>,
+    /// How soon to look again where the kernel does not let one sleep on many.
+    due: Duration,
+}
+
+impl Words {
+    /// Begins to arm.
+    pub(crate) fn begin(&mut self) {
+        (self.armed, self.unchanged, self.pause, self.due) = (0, true, None, SLICE);
+    }
+
+    /// Has its sleeper woken when notifiers of `event` reach `target`, which is expected in `due`. One who may not
+    /// store looks again after a `pause` instead.
+    pub(crate) fn arm(&mut self, event: Event<'_>, target: u64, pause: Option<Duration>, due: Duration) {
+        let arms = pause.is_none() && (self.armed == 0 || holds(Site::ArmEach));
+        let expected = event.arm(arms.then_some(target));
+        if let Some(pause) = pause {
+            self.look_within(pause);
+        }
+        self.due = self.due.min(due);
+        self.add(event.seq, expected);
+    }
+
+    /// Has its sleeper look again after `pause` at the latest.
+    pub(crate) fn look_within(&mut self, pause: Duration) {
+        self.pause = Some(self.pause.map_or(pause, |other| other.min(pause)));
+    }
+
+    fn add(&mut self, seq: &EventWord, expected: u32) {
+        let address = seq.address();
+        let before = self.armed.checked_sub(1).and_then(|before| self.words.get(before));
+        if before.is_some_and(|before| before.0 == address) {
+            return; // several lanes of one stream: the older value is the one to sleep on
+        }
+        let word = (address, expected);
+        match self.words.get_mut(self.armed) {
+            Some(old) => {
+                self.unchanged &= *old == word;
+                *old = word;
+            }
+            None => {
+                self.unchanged = false;
+                self.words.push(word);
+            }
+        }
+        self.armed += 1;
+    }
+
+    /// All are armed.
+    pub(crate) fn end(&mut self) -> Armed {
+        self.words.truncate(self.armed);
+        Armed { unchanged: self.unchanged, pause: self.pause }
+    }
+
+    /// Sleeps until one of them changes.
+    pub(crate) fn sleep(&self, longest: Duration) {
+        let words = if holds(Site::SleepOnEach) { &self.words[..] } else { &self.words[..1] };
+        futex::sleep_on_any(words, longest, self.due);
+    }
+}
+
 /// The part of a wait that does not sleep. `Some(None)`: out of time.
 #[cfg(not(all(loom, test)))]
-fn poll<R>(
+fn poll<S: Sleeper>(
+    sleeper: &mut S,
     strategy: Strategy,
     deadline: Option<Instant>,
-    look: &mut impl FnMut() -> Option<R>,
-    each_slice: &mut impl FnMut() -> Option<R>,
-) -> Option<Option<R>> {
+) -> Option<Option<S::Found>> {
     match strategy {
-        Strategy::Block => look().map(Some),
+        Strategy::Block => sleeper.look().map(Some),
         Strategy::Adaptive => {
             let backoff = Backoff::new();
             loop {
-                if let Some(found) = look() {
+                if let Some(found) = sleeper.look() {
                     return Some(Some(found));
                 }
                 if backoff.is_completed() {
@@ -330,7 +464,7 @@ fn poll<R>(
             let mut slice_ends = None;
             loop {
                 for _ in 0..256 {
-                    if let Some(found) = look() {
+                    if let Some(found) = sleeper.look() {
                         return Some(Some(found));
                     }
                     core::hint::spin_loop();
@@ -338,7 +472,7 @@ fn poll<R>(
                 let now = futex::now();
                 let late = deadline.is_some_and(|deadline| now >= deadline);
                 if late || now >= *slice_ends.get_or_insert(now + SLICE) {
-                    if let Some(found) = each_slice() {
+                    if let Some(found) = sleeper.each_slice() {
                         return Some(Some(found));
                     }
                     slice_ends = Some(now + SLICE);
@@ -353,11 +487,6 @@ fn poll<R>(
 
 /// In the models every wait goes straight to sleep.
 #[cfg(all(loom, test))]
-fn poll<R>(
-    _: Strategy,
-    _: Option<Instant>,
-    look: &mut impl FnMut() -> Option<R>,
-    _: &mut impl FnMut() -> Option<R>,
-) -> Option<Option<R>> {
-    look().map(Some)
+fn poll<S: Sleeper>(sleeper: &mut S, _: Strategy, _: Option<Instant>) -> Option<Option<S::Found>> {
+    sleeper.look().map(Some)
 }

@@ -5,8 +5,8 @@
 #![allow(unsafe_code)]
 
 use super::{Item, LONG, each_once, item, queue, said_runs, take_all};
-use crate::actor::{Actor, say};
 use crate::support::Place;
+use crate::support::actor::{Actor, say};
 use std::fmt;
 use std::io::Write;
 use std::os::fd::AsRawFd;
