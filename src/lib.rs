@@ -14,6 +14,7 @@
 //! | read | [`open`]`(name)...`[`observer`](Open::observer) | [`Observer`]: `read`, `try_read`, `seek` |
 //! | take | [`open`]`(name)...`[`consumer`](Open::consumer) | [`Consumer`]: `read`, `chunk`, of a [`Kind::Spsc`] ring |
 //! | wait for many | [`WaitSet`]`::new()` | [`wait`](WaitSet::wait): which of them are ready |
+//! | be told by an event loop | [`Observer::polled`] | [`Polled`]: a descriptor, readable when the stream is ready |
 //! | look | [`open`]`(name).`[`status`](Open::status), [`list`] | [`Status`]: what it is, who is attached, who died |
 //!
 //! A stream of signals has [`channels`](Builder::channels), a [`rate`](Builder::rate) and one of the
@@ -101,8 +102,8 @@ outside_of_models! {
     pub use num_complex::Complex;
     pub use seat::Role;
     pub use stream::{
-        Attached, Builder, Chunk, Consumer, Info, Listed, Member, Observer, Open, Producer, ProducerState,
-        Reservation, Start, Status, WaitSet, Waitable, create, list, list_in, open, prune,
+        Attached, Builder, Chunk, Consumer, Info, Listed, Member, Observer, Open, Polled, Producer,
+        ProducerState, Reservation, Start, Status, WaitSet, Waitable, create, list, list_in, open, prune,
     };
     pub use time::monotonic_ns;
 

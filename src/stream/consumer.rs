@@ -1,6 +1,7 @@
 //! The consuming handle.
 
 use super::builder::units;
+use super::polled::{Polled, Polling};
 use super::waitset::{Handle, Wrong};
 use super::{Info, ProducerState, Units};
 use crate::error::Error;
@@ -10,8 +11,15 @@ use crate::ring::spsc;
 use crate::ring::set::Waiter;
 use crate::ring::{Frames, ReadError};
 use crate::wait::{Fences, Wait};
+#[cfg(feature = "async")]
+use crate::wait::Strategy;
 use bytemuck::Pod;
 use core::fmt;
+#[cfg(feature = "async")]
+use core::time::Duration;
+use std::io;
+#[cfg(feature = "async")]
+use std::time::Instant;
 
 /// Takes frames out of an spsc ring, in order, each once. There is one, also between processes.
 ///
@@ -21,7 +29,8 @@ pub struct Consumer<T> {
     ring: spsc::Consumer,
     units: Units<T>,
     info: Info,
-    attachment: Attachment,
+    polling: Option<Polling>,
+    attachment: Attachment, // last: the watch of an event loop goes before it
 }
 
 impl<T: Pod> Consumer<T> {
@@ -34,7 +43,7 @@ impl<T: Pod> Consumer<T> {
         })?;
         attachment.settle();
         let ring = spsc::Consumer::new(cursor, Fences::register());
-        let consumer = Self { ring, units, info, attachment };
+        let consumer = Self { ring, units, info, polling: None, attachment };
         consumer.attachment.post(consumer.position(), 0);
         Ok(consumer)
     }
@@ -43,12 +52,13 @@ impl<T: Pod> Consumer<T> {
     ///
     /// # Errors
     /// [`ReadError::Empty`] if there is nothing; [`ReadError::Ended`], [`ReadError::Replaced`] if there will
-    /// not be; [`ReadError::ProducerGone`] if a [`WaitSet`](super::WaitSet) noticed that;
+    /// not be; [`ReadError::ProducerGone`] if a [`WaitSet`](super::WaitSet) or the thread
+    /// behind [`Polled`] noticed that;
     /// [`ReadError::NotWholeFrames`], [`ReadError::Forked`], [`ReadError::Corrupt`].
     #[inline]
     pub fn try_read(&mut self, out: &mut [T]) -> Result<Frames, ReadError> {
         let most = self.whole(out)?;
-        let frames = self.ring.poll(most)?;
+        let frames = self.poll(most)?;
         Ok(self.take_into(out, frames))
     }
 
@@ -59,7 +69,7 @@ impl<T: Pod> Consumer<T> {
     /// [`ReadError::TooLong`] if more is waited for than fits; else as [`try_read`](Self::try_read).
     pub fn read(&mut self, out: &mut [T], wait: Wait) -> Result<Frames, ReadError> {
         let most = self.whole(out)?;
-        let frames = self.ring.await_frames(most, wait, &self.attachment)?;
+        let frames = self.await_frames(most, wait)?;
         Ok(self.take_into(out, frames))
     }
 
@@ -69,7 +79,7 @@ impl<T: Pod> Consumer<T> {
     /// As [`try_read`](Self::try_read).
     pub fn try_chunk(&mut self, max_frames: usize) -> Result<Chunk<'_, T>, ReadError> {
         let most = self.limit(max_frames)?;
-        let frames = self.ring.poll(most)?;
+        let frames = self.poll(most)?;
         Ok(Chunk { consumer: self, frames })
     }
 
@@ -79,7 +89,7 @@ impl<T: Pod> Consumer<T> {
     /// As [`read`](Self::read).
     pub fn chunk(&mut self, max_frames: usize, wait: Wait) -> Result<Chunk<'_, T>, ReadError> {
         let most = self.limit(max_frames)?;
-        let frames = self.ring.await_frames(most, wait, &self.attachment)?;
+        let frames = self.await_frames(most, wait)?;
         Ok(Chunk { consumer: self, frames })
     }
 
@@ -116,6 +126,86 @@ impl<T: Pod> Consumer<T> {
         &self.info
     }
 
+    /// As [`read`](Self::read), without blocking: for tasks, under any runtime. A thread of the library's waits in their
+    /// place, the one of [`Polled`]. How the time is spent ([`Wait::strategy`]) does not matter here.
+    ///
+    /// Cancel-safe: a future that is dropped before it is ready has read nothing, and is forgotten.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read), and [`ReadError::NoThread`].
+    #[cfg(feature = "async")]
+    pub async fn read_async(&mut self, out: &mut [T], wait: Wait) -> Result<Frames, ReadError> {
+        let most = self.whole(out)?;
+        if wait.frames > most {
+            return Err(ReadError::TooLong);
+        }
+        self.prepare(wait.frames)?;
+        let deadline = wait.deadline();
+        loop {
+            super::task::ready(self, wait.frames, deadline).await?;
+            let late = deadline.is_some_and(|deadline| Instant::now() >= deadline);
+            match self.read(out, wait.timeout(Duration::ZERO).strategy(Strategy::Block)) {
+                Err(ReadError::Timeout) if !late => {} // it was a death, and there is a successor by now
+                found => return found,
+            }
+        }
+    }
+
+    /// Has an event loop told when there are `frames` frames, or anything else that ends a [`read`](Self::read).
+    /// The descriptor is [`Polled`]'s.
+    ///
+    /// # Errors
+    /// [`Error::BadParameter`] if the ring can never hold so many; [`Error::Os`] if there is no descriptor to be had, or
+    /// no thread.
+    pub fn polled(mut self, frames: u64) -> Result<Polled<Self>, Error> {
+        self.release();
+        let (polling, descriptor) = Polling::start(&self.info, frames)?;
+        self.polling = Some(polling);
+        self.poll_from_here().map_err(|error| Error::os("wait for", &self.info.path, error))?;
+        Ok(Polled::new(self, descriptor))
+    }
+
+    /// How many frames there are, at most `most`, at least one.
+    #[inline]
+    fn poll(&mut self, most: u64) -> Result<u64, ReadError> {
+        match self.ring.poll(most) {
+            Err(why) if self.polling.is_some() => self.poll_again(most, why),
+            found => found,
+        }
+    }
+
+    fn await_frames(&mut self, most: u64, wait: Wait) -> Result<u64, ReadError> {
+        match self.ring.await_frames(most, wait, &self.attachment) {
+            Err(why) if self.polling.is_some() => self.poll_again(most, why),
+            found => found,
+        }
+    }
+
+    /// A read found nothing: the event loop is to be told of what comes next.
+    #[cold]
+    fn poll_again(&mut self, most: u64, why: ReadError) -> Result<u64, ReadError> {
+        if !Polling::is_due(self.polling.as_ref(), self.position(), why) {
+            return Err(why);
+        }
+        // Perhaps the loop was told of a death, which only those learn who ask.
+        if self.ring.notices(&self.attachment) {
+            let found = self.ring.poll(most);
+            if found != Err(ReadError::Empty) {
+                return found;
+            }
+        }
+        self.poll_from_here().map_err(|_| ReadError::NoThread)?;
+        Err(why)
+    }
+
+    /// Has the event loop told of what comes from here on.
+    fn poll_from_here(&mut self) -> io::Result<()> {
+        let Some(mut polling) = self.polling.take() else { return Ok(()) };
+        let armed = polling.arm(self.position(), self.detached(polling.frames()));
+        self.polling = Some(polling);
+        armed
+    }
+
     #[inline]
     fn take_into(&mut self, out: &mut [T], frames: u64) -> Frames {
         let length = self.units.length(frames as usize);
@@ -150,6 +240,11 @@ impl<T: Pod> Handle for Consumer<T> {
             return to(&mut Wrong);
         }
         to(&mut self.ring.awaiting(frames, &self.attachment));
+    }
+
+    fn detached(&self, frames: u64) -> Box<dyn Waiter + Send> {
+        let lane = self.attachment.segment().lane(0);
+        Box::new(self.ring.detached(lane, frames, self.attachment.witness()))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The observing handle.
 
 use super::builder::units;
+use super::polled::{Polled, Polling};
 use super::waitset::{Handle, Wrong};
 use super::{Info, ProducerState, Start, Units};
 use crate::error::Error;
@@ -11,8 +12,15 @@ use crate::ring::set::Waiter;
 use crate::ring::{Frames, ReadError};
 use crate::sync::Ordering::Relaxed;
 use crate::wait::Wait;
+#[cfg(feature = "async")]
+use crate::wait::Strategy;
 use bytemuck::Pod;
 use core::fmt;
+#[cfg(feature = "async")]
+use core::time::Duration;
+use std::io;
+#[cfg(feature = "async")]
+use std::time::Instant;
 
 /// Reads a stream or ring without taking anything from it, and without anybody noticing.
 ///
@@ -22,7 +30,8 @@ pub struct Observer<T> {
     ring: broadcast::Observer,
     units: Units<T>,
     info: Info,
-    attachment: Attachment,
+    polling: Option<Polling>,
+    attachment: Attachment, // last: the watch of an event loop goes before it
 }
 
 impl<T: Pod> Observer<T> {
@@ -31,7 +40,7 @@ impl<T: Pod> Observer<T> {
         let info = Info::of(&attachment);
         attachment.settle();
         let cursor = lane::Observer::attach(attachment.segment().lane(0), 0);
-        let mut observer = Self { ring: broadcast::Observer::new(cursor), units, info, attachment };
+        let mut observer = Self { ring: broadcast::Observer::new(cursor), units, info, polling: None, attachment };
         observer.seek(start);
         Ok(observer)
     }
@@ -41,13 +50,18 @@ impl<T: Pod> Observer<T> {
     /// # Errors
     /// [`ReadError::Empty`] if there is nothing; [`ReadError::Ended`], [`ReadError::Replaced`] if there will
     /// not be; [`ReadError::Lapped`] if the producer was twice faster than the copy. That the producer died
-    /// ([`ReadError::ProducerGone`]) is said only after a [`WaitSet`](super::WaitSet) noticed it; one who polls asks
+    /// ([`ReadError::ProducerGone`]) is said only after a [`WaitSet`](super::WaitSet) or the thread behind [`Polled`] noticed it; one who polls asks
     /// [`producer`](Self::producer). Else [`ReadError::NotWholeFrames`], [`ReadError::Forked`], [`ReadError::Corrupt`].
     #[inline]
     pub fn try_read(&mut self, out: &mut [T]) -> Result<Frames, ReadError> {
         let most = self.whole(out)?;
         let frames = self.ring.read(bytemuck::cast_slice_mut(out), most);
         self.post();
+        if let Err(why) = frames
+            && self.polling.is_some()
+        {
+            return self.poll_again(out, most, why);
+        }
         frames
     }
 
@@ -60,7 +74,77 @@ impl<T: Pod> Observer<T> {
         let most = self.whole(out)?;
         let frames = self.ring.await_read(bytemuck::cast_slice_mut(out), most, wait, &self.attachment);
         self.post();
+        if let Err(why) = frames
+            && self.polling.is_some()
+        {
+            return self.poll_again(out, most, why);
+        }
         frames
+    }
+
+    /// As [`read`](Self::read), without blocking: for tasks, under any runtime. A thread of the library's waits in their
+    /// place, the one of [`Polled`]. How the time is spent ([`Wait::strategy`]) does not matter here.
+    ///
+    /// Cancel-safe: a future that is dropped before it is ready has read nothing, and is forgotten.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read), and [`ReadError::NoThread`].
+    #[cfg(feature = "async")]
+    pub async fn read_async(&mut self, out: &mut [T], wait: Wait) -> Result<Frames, ReadError> {
+        let most = self.whole(out)?;
+        if wait.frames > most {
+            return Err(ReadError::TooLong);
+        }
+        self.prepare(wait.frames)?;
+        let deadline = wait.deadline();
+        loop {
+            super::task::ready(self, wait.frames, deadline).await?;
+            let late = deadline.is_some_and(|deadline| Instant::now() >= deadline);
+            match self.read(out, wait.timeout(Duration::ZERO).strategy(Strategy::Block)) {
+                Err(ReadError::Timeout) if !late => {} // it was a death, and there is a successor by now
+                found => return found,
+            }
+        }
+    }
+
+    /// Has an event loop told when there are `frames` frames, or anything else that ends a [`read`](Self::read).
+    /// The descriptor is [`Polled`]'s.
+    ///
+    /// # Errors
+    /// [`Error::BadParameter`] if the ring can never hold so many; [`Error::Os`] if there is no descriptor to be had, or
+    /// no thread.
+    pub fn polled(mut self, frames: u64) -> Result<Polled<Self>, Error> {
+        let (polling, descriptor) = Polling::start(&self.info, frames)?;
+        self.polling = Some(polling);
+        self.poll_from_here().map_err(|error| Error::os("wait for", &self.info.path, error))?;
+        Ok(Polled::new(self, descriptor))
+    }
+
+    /// A read found nothing: the event loop is to be told of what comes next.
+    #[cold]
+    fn poll_again(&mut self, out: &mut [T], most: u64, why: ReadError) -> Result<Frames, ReadError> {
+        let position = self.ring.position();
+        if !Polling::is_due(self.polling.as_ref(), position, why) {
+            return Err(why);
+        }
+        // Perhaps the loop was told of a death, which only those learn who ask.
+        if self.ring.notices(&self.attachment) {
+            let found = self.ring.read(bytemuck::cast_slice_mut(out), most);
+            self.post();
+            if found != Err(ReadError::Empty) {
+                return found;
+            }
+        }
+        self.poll_from_here().map_err(|_| ReadError::NoThread)?;
+        Err(why)
+    }
+
+    /// Has the event loop told of what comes from here on.
+    fn poll_from_here(&mut self) -> io::Result<()> {
+        let Some(mut polling) = self.polling.take() else { return Ok(()) };
+        let armed = polling.arm(self.ring.position(), self.detached(polling.frames()));
+        self.polling = Some(polling);
+        armed
     }
 
     /// Moves: to what comes next, to the oldest that is retained, or to a position. What lies between is not
@@ -75,6 +159,10 @@ impl<T: Pod> Observer<T> {
         };
         self.ring.cursor().seek(position);
         self.post();
+        if !self.attachment.forked() {
+            // Without a thread the descriptor is readable, and the next read says why.
+            let _ = self.poll_from_here();
+        }
     }
 
     /// Position of the next frame.
@@ -133,6 +221,11 @@ impl<T: Pod> Handle for Observer<T> {
             true => to(&mut Wrong),
             false => to(&mut self.ring.awaiting(frames, &self.attachment)),
         }
+    }
+
+    fn detached(&self, frames: u64) -> Box<dyn Waiter + Send> {
+        let lane = self.attachment.segment().lane(0);
+        Box::new(self.ring.detached(lane, frames, self.attachment.witness()))
     }
 }
 

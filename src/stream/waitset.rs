@@ -14,6 +14,9 @@ pub(crate) trait Handle: Send {
 
     /// Shows how it waits for `frames`.
     fn show(&mut self, frames: u64, to: &mut dyn FnMut(&mut dyn Waiter));
+
+    /// How it waits for `frames` as it is now, for the thread that waits in its place.
+    fn detached(&self, frames: u64) -> Box<dyn Waiter + Send>;
 }
 
 /// A handle that need not wait: its next read says at once what is wrong.
@@ -32,7 +35,7 @@ impl Waiter for Wrong {
         true
     }
 
-    fn arm(&self, _: &mut Words) {}
+    fn arm(&mut self, _: &mut Words) {}
 }
 
 /// What a [`WaitSet`] can wait for: an [`Observer`], a [`Consumer`], either with a threshold of its own

@@ -16,7 +16,11 @@
 //! One who waits on many streams does the same on all at once: reads each sequence before it arms there, fences
 //! once, looks at all, and sleeps on all sequences ([`Words`]). The loop is one for all ([`wait`]).
 
+#[cfg(not(all(loom, test)))]
+pub(crate) mod eventfd;
 mod futex;
+
+pub(crate) use futex::wake_all;
 
 use crate::layout::NONE;
 use crate::sync::Ordering::{Relaxed, SeqCst};
@@ -194,7 +198,7 @@ impl Event<'_> {
         if !holds(Site::SwapBeforeBump) {
             self.armed.swap(NONE, SeqCst);
         }
-        futex::wake_all(self.seq);
+        wake_all(self.seq);
     }
 
     /// Tells notifiers to wake this sleeper when they reach `target`, unless it may not store (`None`). Gives the
@@ -363,6 +367,12 @@ impl Words {
         }
         self.due = self.due.min(due);
         self.add(event.seq, expected);
+    }
+
+    /// Has its sleeper woken whenever `seq` changes.
+    #[cfg(not(all(loom, test)))]
+    pub(crate) fn watch(&mut self, seq: &EventWord) {
+        self.add(seq, seq.value(SeqCst));
     }
 
     /// Has its sleeper look again after `pause` at the latest.
