@@ -4,6 +4,6 @@ source "$(dirname "$0")/common.sh"
 
 export RUSTDOCFLAGS="-D warnings"
 say "cargo doc, with what is private"
-cargo doc -p annulus --no-deps --document-private-items
+cargo doc -p annulus --all-features --no-deps --document-private-items
 say "cargo doc, as users see it"
-cargo doc -p annulus --no-deps
+cargo doc -p annulus --all-features --no-deps

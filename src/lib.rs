@@ -15,6 +15,7 @@
 //! | take | [`open`]`(name)...`[`consumer`](Open::consumer) | [`Consumer`]: `read`, `chunk`, of a [`Kind::Spsc`] ring |
 //! | share | [`open`]`(name)...`[`group_consumer`](Open::group_consumer) | [`GroupConsumer`]: `read`, of a [`Kind::Mpmc`] work queue |
 //! | wait for many | [`WaitSet`]`::new()` | [`wait`](WaitSet::wait): which of them are ready |
+//! | be told by an event loop | [`Observer::polled`] | [`Polled`]: a descriptor, readable when the stream is ready |
 //! | look | [`open`]`(name).`[`status`](Open::status), [`list`] | [`Status`]: what it is, who is attached, who died |
 //!
 //! A stream of signals has [`channels`](Builder::channels), a [`rate`](Builder::rate) and one of the
@@ -102,7 +103,7 @@ outside_of_models! {
     pub use num_complex::Complex;
     pub use seat::Role;
     pub use stream::{
-        Attached, Builder, Chunk, Consumer, GroupConsumer, Info, LaneStatus, Listed, Member, Observer, Open, Producer,
+        Attached, Builder, Chunk, Consumer, GroupConsumer, Info, LaneStatus, Listed, Member, Observer, Open, Polled, Producer,
         ProducerState, Reservation, Start, Status, WaitSet, Waitable, create, list, list_in, open, prune,
     };
     pub use time::monotonic_ns;

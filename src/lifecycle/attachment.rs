@@ -23,7 +23,7 @@ const LEAVE_TIMEOUT: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 pub(crate) struct Attachment {
     pub(super) segment: Arc<Segment>,
-    pub(super) lock: LockFile,
+    pub(super) lock: Arc<LockFile>,
     pub(super) seat: Option<Seat>,
     pub(super) directory: Directory,
     pub(super) object: String,
@@ -60,6 +60,11 @@ impl Attachment {
     #[inline]
     pub(crate) fn forked(&self) -> bool {
         self.lock.forked()
+    }
+
+    /// For one who waits in the place of this handle.
+    pub(crate) fn witness(&self) -> Witness {
+        Witness { segment: Arc::clone(&self.segment), lock: Arc::clone(&self.lock) }
     }
 
     /// Says in the attach table where this handle is, for listings.
@@ -141,6 +146,20 @@ impl Attachment {
 }
 
 impl Peers for Attachment {
+    fn death(&self, lane: u32) -> Option<Death> {
+        seat::death(&self.lock, &self.segment, lane)
+    }
+}
+
+/// What tells whether the producer died, for one who is not the handle. Not to outlive the attachment: whoever has one
+/// gives it up before that is dropped.
+#[derive(Debug)]
+pub(crate) struct Witness {
+    segment: Arc<Segment>,
+    lock: Arc<LockFile>,
+}
+
+impl Peers for Witness {
     fn death(&self, lane: u32) -> Option<Death> {
         seat::death(&self.lock, &self.segment, lane)
     }

@@ -165,7 +165,7 @@ impl Opened {
 
     pub(super) fn attach(self, segment: Arc<Segment>, seat: Option<Seat>) -> Attachment {
         let Self { lock, directory, object, .. } = self;
-        Attachment { segment, lock, seat, directory, object }
+        Attachment { segment, lock: Arc::new(lock), seat, directory, object }
     }
 
     /// Takes the name away from an object that nobody holds, and tells those who still look at it.

@@ -25,6 +25,7 @@ use crate::time::monotonic_ns;
 use core::time::Duration;
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// What to do with a stream of the same name that is there already.
@@ -260,6 +261,7 @@ fn build(
     if !directory.link(&lock, object)? {
         return Ok(None);
     }
+    let lock = Arc::new(lock);
     Ok(Some(Attachment { segment, lock, seat, directory: directory.clone(), object: object.into() }))
 }
 

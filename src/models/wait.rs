@@ -116,7 +116,7 @@ impl Waiter for Stream {
         false
     }
 
-    fn arm(&self, words: &mut Words) {
+    fn arm(&mut self, words: &mut Words) {
         words.arm(self.counter.event(), self.target, None, Duration::ZERO);
     }
 }

@@ -1,8 +1,10 @@
 //! Observers: any number of them, on any kind of ring. They take nothing and hold nobody up; who is too slow
 //! is lapped, and told by how much.
 
-use super::{Awaiting, Frames, Peers, ReadError, Told};
+use super::set::{Awaiting, Detached};
+use super::{Frames, Peers, ReadError, Told};
 use crate::lane;
+use crate::segment::Lane;
 use crate::wait::Wait;
 
 /// An observing end.
@@ -74,5 +76,15 @@ impl Observer {
     pub(crate) fn awaiting<'a>(&'a mut self, frames: u64, peers: &'a dyn Peers) -> Awaiting<'a> {
         let (lane, position) = (self.cursor.lane(), self.cursor.position());
         Awaiting { lane, told: &mut self.told, position, frames, peers }
+    }
+
+    /// The same, for one who waits in its place.
+    pub(crate) fn detached<P: Peers>(&self, lane: Lane, frames: u64, peers: P) -> Detached<P> {
+        Detached { lane, told: self.told, position: self.cursor.position(), frames, peers }
+    }
+
+    /// Whether the producer died, of which nothing was said yet. The next read says it.
+    pub(crate) fn notices(&mut self, peers: &dyn Peers) -> bool {
+        self.told.notice(self.cursor.lane(), peers)
     }
 }

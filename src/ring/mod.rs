@@ -23,10 +23,9 @@ use crate::layout::{NONE, RETIRED};
 use crate::segment::Lane;
 use crate::sync::Ordering::{Acquire, Relaxed, SeqCst};
 use crate::sync::{Site, fence_at, holds};
-use crate::wait::{Event, Fences, Wait, Words};
+use crate::wait::{Event, Fences, Wait};
 use core::fmt;
 use core::time::Duration;
-use set::Waiter;
 use std::time::Instant;
 
 /// The producer of a lane is dead: its seat is unlocked, and it never said that it leaves.
@@ -350,36 +349,6 @@ impl Told {
 /// What must be published before a reader at `position` has so many frames.
 fn target(position: u64, frames: u64) -> u64 {
     position.saturating_add(frames.max(1))
-}
-
-/// A reader's wait for `frames`, as one of many.
-#[derive(Debug)]
-pub(crate) struct Awaiting<'a> {
-    lane: &'a Lane,
-    told: &'a mut Told,
-    position: u64,
-    frames: u64,
-    peers: &'a dyn Peers,
-}
-
-impl Waiter for Awaiting<'_> {
-    fn look(&mut self) -> bool {
-        self.told.noticed.is_some()
-            || look(self.lane, self.position, target(self.position, self.frames)).is_some()
-    }
-
-    fn each_slice(&mut self) -> bool {
-        self.told.notice(self.lane, self.peers) || self.look()
-    }
-
-    fn has_some(&self) -> bool {
-        readable(self.lane) > self.position
-    }
-
-    fn arm(&self, words: &mut Words) {
-        let (pause, due) = (self.lane.polling_pause(self.frames), self.lane.due(self.frames));
-        words.arm(data_event(self.lane), target(self.position, self.frames), pause, due);
-    }
 }
 
 /// A timeout as a [`Wait`].

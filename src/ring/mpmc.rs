@@ -81,6 +81,16 @@ impl Consumer {
         self.in_a_row = 0;
     }
 
+    /// Whether a producer died, of which nothing was said yet. The next read says it.
+    pub(crate) fn notices(&mut self, peers: &dyn Peers) -> bool {
+        notice(&self.lanes, &mut self.told, peers)
+    }
+
+    /// Waits for a frame, on `lanes`, for one who waits in its place.
+    pub(crate) fn detached<P: Peers>(&self, lanes: impl IntoIterator<Item = Lane>, peers: P) -> Detached<P> {
+        Detached { lanes: lanes.into_iter().map(Group::attach).collect(), told: self.told.clone(), peers }
+    }
+
     /// Waits for a frame, as one of many.
     pub(crate) fn awaiting<'a>(&'a mut self, peers: &'a dyn Peers) -> Awaiting<'a> {
         Awaiting { lanes: &self.lanes, told: &mut self.told, peers }
@@ -224,9 +234,41 @@ impl Waiter for Awaiting<'_> {
         self.lanes.iter().any(|one| unclaimed(one.lane()) > 0)
     }
 
-    fn arm(&self, words: &mut Words) {
+    fn arm(&mut self, words: &mut Words) {
         for lane in self.lanes.iter().map(Group::lane) {
             words.arm(data_event(lane), target(readable(lane), 1), None, lane.due(1));
         }
+    }
+}
+
+/// A member's wait as it is now, apart from the member.
+#[derive(Debug)]
+pub(crate) struct Detached<P> {
+    lanes: Vec<Group>,
+    told: Vec<Told>,
+    peers: P,
+}
+
+impl<P: Peers> Detached<P> {
+    fn awaiting(&mut self) -> Awaiting<'_> {
+        Awaiting { lanes: &self.lanes, told: &mut self.told, peers: &self.peers }
+    }
+}
+
+impl<P: Peers> Waiter for Detached<P> {
+    fn look(&mut self) -> bool {
+        self.awaiting().look()
+    }
+
+    fn each_slice(&mut self) -> bool {
+        self.awaiting().each_slice()
+    }
+
+    fn has_some(&self) -> bool {
+        self.lanes.iter().any(|one| unclaimed(one.lane()) > 0)
+    }
+
+    fn arm(&mut self, words: &mut Words) {
+        self.awaiting().arm(words);
     }
 }

@@ -83,6 +83,8 @@ pub enum ReadError {
     TooLong,
     /// The handle was inherited through `fork`: make a new one.
     Forked,
+    /// The thread that waits for event loops and tasks could not be started.
+    NoThread,
     /// The segment contradicts itself: somebody has written over it.
     Corrupt,
 }
@@ -108,6 +110,9 @@ impl fmt::Display for ReadError {
             Self::Forked => {
                 f.write_str("the handle was inherited through fork: make a new one in this process")
             }
+            Self::NoThread => f.write_str(
+                "the thread that waits for event loops could not be started: this user has too many",
+            ),
             Self::Corrupt => f.write_str("the segment contradicts itself: somebody has written over it"),
         }
     }

@@ -2,9 +2,11 @@
 //! frames, and at once when it takes more, finds the ring empty, sees its producer wait, or is dropped; every
 //! giving back is followed by a notification of space.
 
-use super::{Awaiting, Frames, Peers, ReadError, Told, space_event};
+use super::set::{Awaiting, Detached};
+use super::{Frames, Peers, ReadError, Told, space_event};
 use crate::lane::Exclusive;
 use crate::layout::NONE;
+use crate::segment::Lane;
 use crate::sync::Ordering::Relaxed;
 use crate::sync::{Site, holds};
 use crate::wait::{Fences, Wait};
@@ -71,6 +73,16 @@ impl Consumer {
     pub(crate) fn awaiting<'a>(&'a mut self, frames: u64, peers: &'a dyn Peers) -> Awaiting<'a> {
         let (lane, position) = (self.cursor.lane(), self.cursor.position());
         Awaiting { lane, told: &mut self.told, position, frames, peers }
+    }
+
+    /// The same, for one who waits in its place.
+    pub(crate) fn detached<P: Peers>(&self, lane: Lane, frames: u64, peers: P) -> Detached<P> {
+        Detached { lane, told: self.told, position: self.cursor.position(), frames, peers }
+    }
+
+    /// Whether the producer died, of which nothing was said yet. The next read says it.
+    pub(crate) fn notices(&mut self, peers: &dyn Peers) -> bool {
+        self.told.notice(self.cursor.lane(), peers)
     }
 
     /// Copies out and takes as many frames as `out` holds; [`poll`](Self::poll) said that they are there.

@@ -11,7 +11,7 @@
 #![allow(unsafe_code)]
 
 use crate::sync::Ordering::{Acquire, Relaxed, Release, SeqCst};
-use crate::sync::{AtomicI32, AtomicPtr, AtomicU32, fence};
+use crate::sync::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, fence};
 use core::mem::ManuallyDrop;
 use core::ops::Deref;
 use core::ptr;
@@ -34,7 +34,7 @@ pub(crate) struct LockFile {
     file: ManuallyDrop<File>,
     /// The device and inode that it was opened on.
     object: (u64, u64),
-    given_up: bool,
+    given_up: AtomicBool,
     entry: &'static AtomicI32,
     generation: u32,
 }
@@ -53,7 +53,7 @@ impl LockFile {
             fence(SeqCst); // either the child sees the entry, or we see the fork: pairs with before_fork
             if FORKS_BEGUN.load(SeqCst) == forks {
                 let object = (found.dev(), found.ino());
-                return Ok(Self { file: ManuallyDrop::new(file), object, given_up: false, entry, generation: fork_generation() });
+                return Ok(Self { file: ManuallyDrop::new(file), object, given_up: AtomicBool::new(false), entry, generation: fork_generation() });
             }
             entry.store(VACANT, Release);
         }
@@ -62,7 +62,7 @@ impl LockFile {
     /// Whether the descriptor is still ours: a program that closes all descriptors closes this one, too, and its number
     /// may be another file's by now.
     pub(crate) fn is_intact(&self) -> bool {
-        !self.given_up && self.file.metadata().is_ok_and(|found| (found.dev(), found.ino()) == self.object)
+        !self.given_up.load(Relaxed) && self.file.metadata().is_ok_and(|found| (found.dev(), found.ino()) == self.object)
     }
 
     /// Whether a `fork` lies between: this process is not the one that opened the file.
@@ -72,8 +72,8 @@ impl LockFile {
     }
 
     /// The descriptor is not ours any more: it is not to be closed.
-    pub(crate) fn give_up(&mut self) {
-        self.given_up = true;
+    pub(crate) fn give_up(&self) {
+        self.given_up.store(true, Relaxed);
     }
 
     /// Takes the lock on `byte` if nobody else's open holds it.
@@ -157,6 +157,42 @@ impl Drop for LockFile {
 #[inline]
 pub(crate) fn fork_generation() -> u32 {
     GENERATION.load(Relaxed)
+}
+
+/// One `T` for each process: a child made by `fork` has another than its parent, in whatever state that one's was.
+/// Needs no lock, which a thread that the child does not have could hold.
+#[derive(Debug)]
+pub(crate) struct PerProcess<T: 'static>(AtomicPtr<Own<T>>);
+
+#[derive(Debug)]
+struct Own<T> {
+    generation: u32,
+    value: T,
+}
+
+impl<T: Default + Sync> PerProcess<T> {
+    pub(crate) const fn new() -> Self {
+        Self(AtomicPtr::new(ptr::null_mut()))
+    }
+
+    /// This process's.
+    pub(crate) fn get(&self) -> &'static T {
+        loop {
+            let generation = fork_generation();
+            let newest = self.0.load(Acquire);
+            // SAFETY: it comes from Box::into_raw, is published whole below, and is never freed.
+            if let Some(own) = unsafe { newest.as_ref() }
+                && own.generation == generation
+            {
+                return &own.value;
+            }
+            let own = Box::into_raw(Box::new(Own { generation, value: T::default() }));
+            if self.0.compare_exchange(newest, own, Release, Relaxed).is_err() {
+                // SAFETY: it was not published; this thread alone has it.
+                drop(unsafe { Box::from_raw(own) });
+            }
+        }
+    }
 }
 
 static GENERATION: AtomicU32 = AtomicU32::new(0);

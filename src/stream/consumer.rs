@@ -1,6 +1,7 @@
 //! The consuming handle.
 
 use super::builder::units;
+use super::polled::{Polled, Polling};
 use super::waitset::{Handle, Wrong};
 use super::{Info, ProducerState, Units};
 use crate::descriptor::Kind;
@@ -22,7 +23,8 @@ pub struct Consumer<T> {
     ring: spsc::Consumer,
     units: Units<T>,
     info: Info,
-    attachment: Attachment,
+    polling: Option<Polling>,
+    attachment: Attachment, // last: the watch of an event loop goes before it
 }
 
 impl<T: Pod> Consumer<T> {
@@ -38,7 +40,7 @@ impl<T: Pod> Consumer<T> {
         })?;
         attachment.settle();
         let ring = spsc::Consumer::new(cursor, Fences::register());
-        let consumer = Self { ring, units, info, attachment };
+        let consumer = Self { ring, units, info, polling: None, attachment };
         consumer.attachment.post(consumer.position(), 0);
         Ok(consumer)
     }
@@ -47,12 +49,13 @@ impl<T: Pod> Consumer<T> {
     ///
     /// # Errors
     /// [`ReadError::Empty`] if there is nothing; [`ReadError::Ended`], [`ReadError::Replaced`] if there will
-    /// not be; [`ReadError::ProducerGone`] if a [`WaitSet`](super::WaitSet) noticed that;
+    /// not be; [`ReadError::ProducerGone`] if a [`WaitSet`](super::WaitSet) or the thread
+    /// behind [`Polled`] noticed that;
     /// [`ReadError::NotWholeFrames`], [`ReadError::Forked`], [`ReadError::Corrupt`].
     #[inline]
     pub fn try_read(&mut self, out: &mut [T]) -> Result<Frames, ReadError> {
         let most = self.whole(out)?;
-        let frames = self.ring.poll(most)?;
+        let frames = self.poll(most)?;
         Ok(self.take_into(out, frames))
     }
 
@@ -63,7 +66,7 @@ impl<T: Pod> Consumer<T> {
     /// [`ReadError::TooLong`] if more is waited for than fits; else as [`try_read`](Self::try_read).
     pub fn read(&mut self, out: &mut [T], wait: Wait) -> Result<Frames, ReadError> {
         let most = self.whole(out)?;
-        let frames = self.ring.await_frames(most, wait, &self.attachment)?;
+        let frames = self.await_frames(most, wait)?;
         Ok(self.take_into(out, frames))
     }
 
@@ -73,7 +76,7 @@ impl<T: Pod> Consumer<T> {
     /// As [`try_read`](Self::try_read).
     pub fn try_chunk(&mut self, max_frames: usize) -> Result<Chunk<'_, T>, ReadError> {
         let most = self.limit(max_frames)?;
-        let frames = self.ring.poll(most)?;
+        let frames = self.poll(most)?;
         Ok(Chunk { consumer: self, frames })
     }
 
@@ -83,7 +86,7 @@ impl<T: Pod> Consumer<T> {
     /// As [`read`](Self::read).
     pub fn chunk(&mut self, max_frames: usize, wait: Wait) -> Result<Chunk<'_, T>, ReadError> {
         let most = self.limit(max_frames)?;
-        let frames = self.ring.await_frames(most, wait, &self.attachment)?;
+        let frames = self.await_frames(most, wait)?;
         Ok(Chunk { consumer: self, frames })
     }
 
@@ -120,6 +123,45 @@ impl<T: Pod> Consumer<T> {
         &self.info
     }
 
+    /// As [`read`](Self::read), without blocking: for tasks, under any runtime. A thread of the library's waits in their
+    /// place, the one of [`Polled`]. How the time is spent ([`Wait::strategy`]) does not matter here.
+    ///
+    /// Cancel-safe: a future that is dropped before it is ready has read nothing, and is forgotten.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read), and [`ReadError::NoThread`].
+    #[cfg(feature = "async")]
+    pub async fn read_async(&mut self, out: &mut [T], wait: Wait) -> Result<Frames, ReadError> {
+        let most = self.whole(out)?;
+        super::task::read(self, most, wait, |handle, wait| handle.read(out, wait)).await
+    }
+
+    /// Has an event loop told when there are `frames` frames, or anything else that ends a [`read`](Self::read).
+    /// The descriptor is [`Polled`]'s.
+    ///
+    /// # Errors
+    /// [`Error::BadParameter`] if the ring can never hold so many; [`Error::Os`] if there is no descriptor to be had, or
+    /// no thread.
+    pub fn polled(self, frames: u64) -> Result<Polled<Self>, Error> {
+        Polling::start(self, frames)
+    }
+
+    /// How many frames there are, at most `most`, at least one.
+    #[inline]
+    fn poll(&mut self, most: u64) -> Result<u64, ReadError> {
+        match self.ring.poll(most) {
+            Err(why) if self.polling.is_some() => Polling::again(self, why, |it| it.ring.poll(most)),
+            found => found,
+        }
+    }
+
+    fn await_frames(&mut self, most: u64, wait: Wait) -> Result<u64, ReadError> {
+        match self.ring.await_frames(most, wait, &self.attachment) {
+            Err(why) if self.polling.is_some() => Polling::again(self, why, |it| it.ring.poll(most)),
+            found => found,
+        }
+    }
+
     #[inline]
     fn take_into(&mut self, out: &mut [T], frames: u64) -> Frames {
         let length = self.units.length(frames as usize);
@@ -154,6 +196,27 @@ impl<T: Pod> Handle for Consumer<T> {
             return to(&mut Wrong);
         }
         to(&mut self.ring.awaiting(frames, &self.attachment));
+    }
+
+    fn detached(&self, frames: u64) -> Box<dyn Waiter + Send> {
+        let lane = self.attachment.segment().lane(0);
+        Box::new(self.ring.detached(lane, frames, self.attachment.witness()))
+    }
+
+    fn notices(&mut self) -> bool {
+        self.ring.notices(&self.attachment)
+    }
+
+    fn place(&self) -> u64 {
+        self.ring.cursor().position()
+    }
+
+    fn polling(&mut self) -> &mut Option<Polling> {
+        &mut self.polling
+    }
+
+    fn stream(&self) -> &Info {
+        &self.info
     }
 }
 

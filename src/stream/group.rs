@@ -1,6 +1,7 @@
 //! The handle of one consumer of a group.
 
 use super::builder::units;
+use super::polled::{Polled, Polling};
 use super::waitset::{Handle, Wrong};
 use super::{Info, Units};
 use crate::descriptor::Kind;
@@ -45,7 +46,8 @@ pub struct GroupConsumer<T> {
     info: Info,
     /// Frames that it took, in all.
     taken: u64,
-    attachment: Attachment,
+    polling: Option<Polling>,
+    attachment: Attachment, // last: the watch of an event loop goes before it
 }
 
 impl<T: Pod> GroupConsumer<T> {
@@ -59,7 +61,7 @@ impl<T: Pod> GroupConsumer<T> {
         let lanes = (0..info.lanes).map(|lane| segment.lane(lane));
         let ring = mpmc::Consumer::new(lanes, attachment.place(Role::Consumer) as usize, Fences::register());
         attachment.settle();
-        Ok(Self { ring, units, info, taken: 0, attachment })
+        Ok(Self { ring, units, info, taken: 0, polling: None, attachment })
     }
 
     /// Takes what is there in one lane, up to the length of `out`, which is a whole number of frames.
@@ -72,8 +74,10 @@ impl<T: Pod> GroupConsumer<T> {
     #[inline]
     pub fn try_read(&mut self, out: &mut [T]) -> Result<Frames, ReadError> {
         let most = self.whole(out)?;
-        let taken = self.ring.take(bytemuck::cast_slice_mut(out), most);
-        self.post(taken)
+        match self.read_now(out, most) {
+            Err(why) if self.polling.is_some() => Polling::again(self, why, |it| it.read_now(out, most)),
+            taken => taken,
+        }
     }
 
     /// As [`try_read`](Self::try_read), after waiting for at least one frame.
@@ -85,7 +89,32 @@ impl<T: Pod> GroupConsumer<T> {
     pub fn read(&mut self, out: &mut [T], wait: Wait) -> Result<Frames, ReadError> {
         let most = self.whole(out)?;
         let taken = self.ring.await_take(bytemuck::cast_slice_mut(out), most, wait, &self.attachment);
-        self.post(taken)
+        match self.post(taken) {
+            Err(why) if self.polling.is_some() => Polling::again(self, why, |it| it.read_now(out, most)),
+            taken => taken,
+        }
+    }
+
+    /// As [`read`](Self::read), without blocking: for tasks, under any runtime. A thread of the library's waits in their
+    /// place, the one of [`Polled`]. How the time is spent ([`Wait::strategy`]) does not matter here.
+    ///
+    /// Cancel-safe: a future that is dropped before it is ready has taken nothing, and is forgotten.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read), and [`ReadError::NoThread`].
+    #[cfg(feature = "async")]
+    pub async fn read_async(&mut self, out: &mut [T], wait: Wait) -> Result<Frames, ReadError> {
+        let most = self.whole(out)?;
+        super::task::read(self, most, wait, |handle, wait| handle.read(out, wait)).await
+    }
+
+    /// Has an event loop told when there is a frame, whichever consumer takes it, or anything else that ends a
+    /// [`read`](Self::read). The descriptor is [`Polled`]'s.
+    ///
+    /// # Errors
+    /// [`Error::Os`] if there is no descriptor to be had, or no thread.
+    pub fn polled(self) -> Result<Polled<Self>, Error> {
+        Polling::start(self, 1)
     }
 
     /// Frames that nobody has taken, in all lanes.
@@ -101,6 +130,12 @@ impl<T: Pod> GroupConsumer<T> {
     /// What the queue is.
     pub fn info(&self) -> &Info {
         &self.info
+    }
+
+    #[inline]
+    fn read_now(&mut self, out: &mut [T], most: u64) -> Result<Frames, ReadError> {
+        let taken = self.ring.take(bytemuck::cast_slice_mut(out), most);
+        self.post(taken)
     }
 
     #[inline]
@@ -134,6 +169,28 @@ impl<T: Pod> Handle for GroupConsumer<T> {
             true => to(&mut Wrong),
             false => to(&mut self.ring.awaiting(&self.attachment)),
         }
+    }
+
+    fn detached(&self, _: u64) -> Box<dyn Waiter + Send> {
+        let segment = self.attachment.segment();
+        let lanes = (0..self.info.lanes).map(|lane| segment.lane(lane));
+        Box::new(self.ring.detached(lanes, self.attachment.witness()))
+    }
+
+    fn notices(&mut self) -> bool {
+        self.ring.notices(&self.attachment)
+    }
+
+    fn place(&self) -> u64 {
+        self.taken
+    }
+
+    fn polling(&mut self) -> &mut Option<Polling> {
+        &mut self.polling
+    }
+
+    fn stream(&self) -> &Info {
+        &self.info
     }
 }
 

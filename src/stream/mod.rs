@@ -6,8 +6,12 @@ mod group;
 mod info;
 mod observer;
 mod open;
+mod polled;
 mod producer;
+#[cfg(feature = "async")]
+mod task;
 mod waitset;
+mod watch;
 
 pub use builder::{Builder, create};
 pub use consumer::{Chunk, Consumer};
@@ -15,6 +19,7 @@ pub use group::GroupConsumer;
 pub use info::{Attached, Info, LaneStatus, Listed, ProducerState, Status, list, list_in, prune};
 pub use observer::Observer;
 pub use open::{Open, Start, open};
+pub use polled::Polled;
 pub use producer::{Producer, Reservation};
 pub use waitset::{Member, WaitSet, Waitable};
 

@@ -1,6 +1,7 @@
 //! The observing handle.
 
 use super::builder::units;
+use super::polled::{Polled, Polling};
 use super::waitset::{Handle, Wrong};
 use super::{Info, ProducerState, Start, Units};
 use crate::error::Error;
@@ -23,7 +24,8 @@ pub struct Observer<T> {
     units: Units<T>,
     info: Info,
     lane: u32,
-    attachment: Attachment,
+    polling: Option<Polling>,
+    attachment: Attachment, // last: the watch of an event loop goes before it
 }
 
 impl<T: Pod> Observer<T> {
@@ -36,7 +38,7 @@ impl<T: Pod> Observer<T> {
         }
         attachment.settle();
         let cursor = lane::Observer::attach(attachment.segment().lane(lane), 0);
-        let mut observer = Self { ring: broadcast::Observer::new(cursor), units, info, lane, attachment };
+        let mut observer = Self { ring: broadcast::Observer::new(cursor), units, info, lane, polling: None, attachment };
         observer.seek(start);
         Ok(observer)
     }
@@ -46,14 +48,15 @@ impl<T: Pod> Observer<T> {
     /// # Errors
     /// [`ReadError::Empty`] if there is nothing; [`ReadError::Ended`], [`ReadError::Replaced`] if there will
     /// not be; [`ReadError::Lapped`] if the producer was twice faster than the copy. That the producer died
-    /// ([`ReadError::ProducerGone`]) is said only after a [`WaitSet`](super::WaitSet) noticed it; one who polls asks
+    /// ([`ReadError::ProducerGone`]) is said only after a [`WaitSet`](super::WaitSet) or the thread behind [`Polled`] noticed it; one who polls asks
     /// [`producer`](Self::producer). Else [`ReadError::NotWholeFrames`], [`ReadError::Forked`], [`ReadError::Corrupt`].
     #[inline]
     pub fn try_read(&mut self, out: &mut [T]) -> Result<Frames, ReadError> {
         let most = self.whole(out)?;
-        let frames = self.ring.read(bytemuck::cast_slice_mut(out), most);
-        self.post();
-        frames
+        match self.read_now(out, most) {
+            Err(why) if self.polling.is_some() => Polling::again(self, why, |it| it.read_now(out, most)),
+            frames => frames,
+        }
     }
 
     /// As [`try_read`](Self::try_read), after waiting for as much as `wait` says.
@@ -64,6 +67,39 @@ impl<T: Pod> Observer<T> {
     pub fn read(&mut self, out: &mut [T], wait: Wait) -> Result<Frames, ReadError> {
         let most = self.whole(out)?;
         let frames = self.ring.await_read(bytemuck::cast_slice_mut(out), most, wait, &self.attachment);
+        self.post();
+        match frames {
+            Err(why) if self.polling.is_some() => Polling::again(self, why, |it| it.read_now(out, most)),
+            frames => frames,
+        }
+    }
+
+    /// As [`read`](Self::read), without blocking: for tasks, under any runtime. A thread of the library's waits in their
+    /// place, the one of [`Polled`]. How the time is spent ([`Wait::strategy`]) does not matter here.
+    ///
+    /// Cancel-safe: a future that is dropped before it is ready has read nothing, and is forgotten.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read), and [`ReadError::NoThread`].
+    #[cfg(feature = "async")]
+    pub async fn read_async(&mut self, out: &mut [T], wait: Wait) -> Result<Frames, ReadError> {
+        let most = self.whole(out)?;
+        super::task::read(self, most, wait, |handle, wait| handle.read(out, wait)).await
+    }
+
+    /// Has an event loop told when there are `frames` frames, or anything else that ends a [`read`](Self::read).
+    /// The descriptor is [`Polled`]'s.
+    ///
+    /// # Errors
+    /// [`Error::BadParameter`] if the ring can never hold so many; [`Error::Os`] if there is no descriptor to be had, or
+    /// no thread.
+    pub fn polled(self, frames: u64) -> Result<Polled<Self>, Error> {
+        Polling::start(self, frames)
+    }
+
+    #[inline]
+    fn read_now(&mut self, out: &mut [T], most: u64) -> Result<Frames, ReadError> {
+        let frames = self.ring.read(bytemuck::cast_slice_mut(out), most);
         self.post();
         frames
     }
@@ -80,6 +116,10 @@ impl<T: Pod> Observer<T> {
         };
         self.ring.cursor().seek(position);
         self.post();
+        if !self.attachment.forked() {
+            // Without a thread the descriptor is readable, and the next read says why.
+            let _ = Polling::go_on(self);
+        }
     }
 
     /// Position of the next frame.
@@ -143,6 +183,27 @@ impl<T: Pod> Handle for Observer<T> {
             true => to(&mut Wrong),
             false => to(&mut self.ring.awaiting(frames, &self.attachment)),
         }
+    }
+
+    fn detached(&self, frames: u64) -> Box<dyn Waiter + Send> {
+        let lane = self.attachment.segment().lane(self.lane);
+        Box::new(self.ring.detached(lane, frames, self.attachment.witness()))
+    }
+
+    fn notices(&mut self) -> bool {
+        self.ring.notices(&self.attachment)
+    }
+
+    fn place(&self) -> u64 {
+        self.ring.position()
+    }
+
+    fn polling(&mut self) -> &mut Option<Polling> {
+        &mut self.polling
+    }
+
+    fn stream(&self) -> &Info {
+        &self.info
     }
 }
 

@@ -1,6 +1,7 @@
 //! One sleep for many streams.
 
-use super::{Consumer, GroupConsumer, Observer};
+use super::polled::Polling;
+use super::{Consumer, GroupConsumer, Info, Observer};
 use crate::ring::ReadError;
 use crate::ring::set::{Any, Waiter};
 use crate::wait::{self, Wait, Words};
@@ -14,6 +15,21 @@ pub(crate) trait Handle: Send {
 
     /// Shows how it waits for `frames`.
     fn show(&mut self, frames: u64, to: &mut dyn FnMut(&mut dyn Waiter));
+
+    /// How it waits for `frames` as it is now, for the thread that waits in its place.
+    fn detached(&self, frames: u64) -> Box<dyn Waiter + Send>;
+
+    /// Whether a producer died, of which nothing was said yet. The next read says it.
+    fn notices(&mut self) -> bool;
+
+    /// How far it is: whatever changes when it reads.
+    fn place(&self) -> u64;
+
+    /// What its reads keep going, if an event loop waits for it.
+    fn polling(&mut self) -> &mut Option<Polling>;
+
+    /// The stream that it reads.
+    fn stream(&self) -> &Info;
 }
 
 /// A handle that need not wait: its next read says at once what is wrong.
@@ -32,7 +48,7 @@ impl Waiter for Wrong {
         true
     }
 
-    fn arm(&self, _: &mut Words) {}
+    fn arm(&mut self, _: &mut Words) {}
 }
 
 /// What a [`WaitSet`] can wait for: an [`Observer`], a [`Consumer`], a [`GroupConsumer`], with a threshold of its own

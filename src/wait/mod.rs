@@ -16,7 +16,11 @@
 //! One who waits on many streams does the same on all at once: reads each sequence before it arms there, fences
 //! once, looks at all, and sleeps on all sequences ([`Words`]). The loop is one for all ([`wait`]).
 
+#[cfg(not(all(loom, test)))]
+pub(crate) mod eventfd;
 mod futex;
+
+pub(crate) use futex::wake_all;
 
 use crate::layout::NONE;
 use crate::sync::Ordering::{Relaxed, SeqCst};
@@ -166,7 +170,7 @@ impl Event<'_> {
     pub(crate) fn notify(&self, reached: u64, fences: Fences) {
         fences.after_publishing();
         if reached >= self.armed.load(Relaxed) {
-            self.wake(futex::wake_all);
+            self.wake(wake_all);
         }
     }
 
@@ -181,14 +185,14 @@ impl Event<'_> {
 
     /// Wakes all sleepers, whatever they wait for.
     pub(crate) fn kick(&self) {
-        self.wake(futex::wake_all); // its swap and bump are read-modify-writes: no sleeper falls between them
+        self.wake(wake_all); // its swap and bump are read-modify-writes: no sleeper falls between them
     }
 
     /// Wakes all sleepers, whatever they wait for, if there are any: for one who looks before it sleeps itself,
     /// with the fence of N between its own arming and this.
     pub(crate) fn rouse(&self) {
         if self.armed.load(Relaxed) != NONE {
-            self.wake(futex::wake_all);
+            self.wake(wake_all);
         }
     }
 
@@ -399,6 +403,12 @@ impl Words {
         }
         self.due = self.due.min(due);
         self.add(event.seq, expected);
+    }
+
+    /// Has its sleeper woken whenever `seq` changes.
+    #[cfg(not(all(loom, test)))]
+    pub(crate) fn watch(&mut self, seq: &EventWord) {
+        self.add(seq, seq.value(SeqCst));
     }
 
     /// Has its sleeper look again after `pause` at the latest.

@@ -71,3 +71,21 @@ pub fn lock(object: &fs::File, kind: libc::c_int, byte: i64) -> bool {
     let done = unsafe { libc::fcntl(object.as_raw_fd(), libc::F_OFD_SETLK, std::ptr::from_mut(&mut lock)) };
     done == 0
 }
+
+/// Which of them are readable, when the first is, or `timeout` has passed.
+#[allow(unsafe_code)]
+pub fn readable(descriptors: &[&dyn std::os::fd::AsFd], timeout: std::time::Duration) -> Vec<bool> {
+    use std::os::fd::AsRawFd;
+    let watch = |one: &&dyn std::os::fd::AsFd| libc::pollfd {
+        fd: one.as_fd().as_raw_fd(),
+        events: libc::POLLIN,
+        revents: 0,
+    };
+    let mut list: Vec<libc::pollfd> = descriptors.iter().map(watch).collect();
+    // SAFETY: the list lives through the call.
+    let done = unsafe {
+        libc::poll(list.as_mut_ptr(), list.len() as libc::nfds_t, timeout.as_millis() as libc::c_int)
+    };
+    assert!(done >= 0, "{}", std::io::Error::last_os_error());
+    list.iter().map(|one| one.revents & libc::POLLIN != 0).collect()
+}
