@@ -12,6 +12,7 @@
 //! |---|---|---|
 //! | push | [`create`]`(name)...`[`producer`](Builder::producer) | [`Producer`]: `push`, `push_wait`, `reserve`, `drain`, `finish` |
 //! | read | [`open`]`(name)...`[`observer`](Open::observer) | [`Observer`]: `read`, `try_read`, `seek` |
+//! | miss nothing | [`open`]`(name).`[`lossless`](Open::lossless)`()...`[`observer`](Open::observer) | an [`Observer`] that its producer respects |
 //! | take | [`open`]`(name)...`[`consumer`](Open::consumer) | [`Consumer`]: `read`, `chunk`, of a [`Kind::Spsc`] ring |
 //! | look | [`open`]`(name).`[`status`](Open::status), [`list`] | [`Status`]: what it is, who is attached, who died |
 //!
@@ -100,7 +101,7 @@ outside_of_models! {
     pub use num_complex::Complex;
     pub use seat::Role;
     pub use stream::{
-        Attached, Builder, Chunk, Consumer, Info, Listed, Observer, Open, Producer, ProducerState, Reservation,
+        AtLimit, Attached, Builder, Chunk, Consumer, Info, Listed, Observer, Open, Producer, ProducerState, Reservation,
         Start, Status, create, list, list_in, open, prune,
     };
     pub use time::monotonic_ns;
@@ -113,5 +114,6 @@ outside_of_models! {
     }
 }
 
+pub use lane::Breaches;
 pub use ring::{Frames, PushError, ReadError, Restart};
 pub use wait::{Strategy, Wait};

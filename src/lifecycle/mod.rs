@@ -22,6 +22,7 @@ use crate::shm::directory::{Access, Directory};
 use crate::shm::lock::{LockFile, Mode};
 use crate::sync::Ordering::SeqCst;
 use crate::time::monotonic_ns;
+use core::cell::Cell;
 use core::time::Duration;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -78,6 +79,14 @@ fn no_seat(segment: &Segment, role: Role, name: &str) -> Error {
     }
 }
 
+/// That `holder` of a seat keeps the name.
+fn held_by(segment: &Segment, holder: u32, name: &str) -> Error {
+    match seat::role(segment.descriptor(), holder) {
+        Role::Lossless => Error::LosslessBusy { name: name.into(), pid: seat::pid(segment, holder) },
+        role => no_seat(segment, role, name),
+    }
+}
+
 /// For a message only: whether the process of that number, as seen from here, is stopped.
 fn is_stopped(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
@@ -89,6 +98,10 @@ fn check_role(descriptor: &Descriptor, role: Role, name: &str) -> Result<(), Err
     let wrong = |why| Err(Error::WrongKind { name: name.into(), kind: descriptor.kind, why });
     match role {
         Role::Consumer if descriptor.kind == Kind::Broadcast => wrong("it has no consumer; observe it"),
+        Role::Lossless if descriptor.kind != Kind::Broadcast => wrong("nothing is overwritten there; be its consumer"),
+        Role::Lossless if descriptor.lossless == 0 => {
+            wrong("it was created without seats for lossless readers; observe it, or create it with some")
+        }
         Role::Observer if descriptor.unobserved => wrong("it was created without observers"),
         _ => Ok(()),
     }
@@ -204,7 +217,7 @@ pub(crate) fn create(
         if let Err(holder) = found.retire(until, &text)? {
             let segment = found.map(Rights::Look)?;
             return Err(if same {
-                no_seat(&segment, seat::role(found.descriptor(), holder), &text)
+                held_by(&segment, holder, &text)
             } else {
                 Error::Incompatible {
                     name: text,
@@ -249,7 +262,8 @@ fn build(
     if !directory.link(&lock, object)? {
         return Ok(None);
     }
-    Ok(Some(Attachment { segment, lock, seat, directory: directory.clone(), object: object.into() }))
+    let (directory, object) = (directory.clone(), object.into());
+    Ok(Some(Attachment { segment, lock, seat, directory, object, buried: Cell::default() }))
 }
 
 /// Removes a stream, unless a producer, consumer or lossless reader holds it; with `force`, even then. Those who
@@ -278,7 +292,7 @@ pub(crate) fn remove(
         Ok(()) => Ok(()),
         Err(holder) => {
             let segment = found.map(Rights::Look)?;
-            Err(no_seat(&segment, seat::role(found.descriptor(), holder), &text))
+            Err(held_by(&segment, holder, &text))
         }
     }
 }

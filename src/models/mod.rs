@@ -12,6 +12,7 @@
 //! models take the notifier's full fence.
 
 mod lane;
+mod lossless;
 mod wait;
 
 use crate::sync::Site;
@@ -122,6 +123,15 @@ counter_tests! {
     finish: "wait::finish" needs FinishKick EndRelease VerdictReload;
     gone: "wait::gone" needs VerdictReload;
     retired: "wait::retired" needs VerdictReload;
+    attach: "lossless::attach" needs LeaseFence LeaseRescan GateFence GateCheck SpaceCheck TailRelease TailAcquire;
+    kept: "lossless::kept" needs HeadRelease LeaseFence SpaceCheck TailRelease TailAcquire;
+    passed: "lossless::passed" needs HeadRelease HeadAcquire;
+    overtaken: "lossless::overtaken" needs BreachMoves CursorCas TailRelease TailAcquire;
+    late: "lossless::late" needs LeaseFence GateFence GateCheck BreachMoves;
+    heir: "lossless::heir" needs LeaseAnnounced, and of its own SeatOrders;
+    recorder: "lossless::recorder" needs SpaceNotify SpaceClause ArmFence NotifyFence ArmRecheck;
+    two_recorders: "lossless::two_recorders" needs SpaceNotify ArmRecheck;
+    leaving: "lossless::leaving" needs ArmRecheck SpaceNotify;
 }
 
 /// Runs the model again, in a process of its own, with each thing that it claims to need broken in turn, and
@@ -177,6 +187,7 @@ every_site! {
     TailRelease TailAcquire IntentRelease IntentAcquire IntentCheck IntentNotTail IntentKept HeadRelease HeadAcquire
     ResumeAcquire SpaceCheck GroupHead GroupCas GroupCopyFirst EndRelease EpochRelease VerdictReload NotifyFence ArmFence ArmRecheck SeqBump
     SwapBeforeBump SeqBeforeArm ArmMin SpaceNotify SpaceClause FullArms FullFence SpaceDisarm FinishKick
+    LeaseFence LeaseRescan LeaseAnnounced GateFence GateCheck BreachMoves CursorCas
 }
 
 #[test]

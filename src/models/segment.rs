@@ -6,7 +6,7 @@
 
 use crate::copy::Words;
 use crate::index::Geometry;
-use crate::layout::{LIVE, NONE, ProducerLine, SpaceLine};
+use crate::layout::{BreachWords, GatingLine, LIVE, NONE, ProducerLine, SpaceLine};
 use crate::sync::{AtomicU64, EventWord};
 use core::fmt;
 use core::time::Duration;
@@ -17,6 +17,8 @@ struct Memory {
     head: AtomicU64,
     armed: AtomicU64,
     space: SpaceLine,
+    gating: Vec<GatingLine>,
+    breaches: BreachWords,
     data_event: EventWord,
     state: AtomicU64,
     words: Vec<AtomicU64>,
@@ -57,11 +59,20 @@ impl Lane {
             head: AtomicU64::new(head),
             armed: AtomicU64::new(NONE),
             space: SpaceLine { armed: AtomicU64::new(NONE), seq: EventWord::new(0) },
+            gating: Vec::new(),
+            breaches: BreachWords { times: AtomicU64::new(0), frames: AtomicU64::new(0) },
             data_event: EventWord::new(0),
             state: AtomicU64::new(LIVE),
             words: words.into_iter().map(AtomicU64::new).collect(),
         };
         Self { geometry: Geometry::model(capacity, frame_words * 8), memory: Arc::new(memory) }
+    }
+
+    /// With so many seats for lossless readers, all of them free. Right after it was begun.
+    pub(crate) fn with_lossless(mut self, seats: usize) -> Self {
+        let memory = Arc::get_mut(&mut self.memory).expect("nobody has it yet");
+        memory.gating = (0..seats).map(|_| GatingLine { cursor: AtomicU64::new(NONE) }).collect();
+        self
     }
 
     /// The same lane, for another handle.
@@ -87,6 +98,14 @@ impl Lane {
 
     pub(crate) fn space(&self) -> &SpaceLine {
         &self.memory.space
+    }
+
+    pub(crate) fn gating(&self) -> &[GatingLine] {
+        &self.memory.gating
+    }
+
+    pub(crate) fn breaches(&self) -> &BreachWords {
+        &self.memory.breaches
     }
 
     pub(crate) fn data_event(&self) -> &EventWord {

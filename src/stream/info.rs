@@ -1,10 +1,11 @@
 //! What a stream is, who is attached to it, and which streams there are.
 
+use super::AtLimit;
 use crate::channel::Channel;
 use crate::descriptor::{Descriptor, Kind};
 use crate::error::Error;
 use crate::format::SampleFormat;
-use crate::lane;
+use crate::lane::{self, Breaches};
 use crate::layout::{self, LIVE, NONE};
 use crate::lifecycle::{self, Attachment, Opened, Pruned};
 use crate::seat::{self, Role};
@@ -48,6 +49,10 @@ pub struct Info {
     pub contiguous: bool,
     /// Seats for observers.
     pub readers: u32,
+    /// Seats for [lossless](crate::Open::lossless) readers.
+    pub lossless: u32,
+    /// What the producer does at the limit of one of these.
+    pub at_limit: AtLimit,
     /// Whether anybody may observe.
     pub observable: bool,
     /// Whether the object stays when all have left.
@@ -96,6 +101,8 @@ impl Info {
             requested: of.requested,
             contiguous: of.mirrored,
             readers: of.observers,
+            lossless: of.lossless,
+            at_limit: if of.lossless_full { AtLimit::Full } else { AtLimit::Overwrite },
             observable: !of.unobserved,
             keep: of.keep,
             device: of.device.clone(),
@@ -216,6 +223,8 @@ pub struct Status {
     pub epoch: u64,
     /// How long ago a producer was last seen: while one pushes it shows itself every tenth of a second of signal.
     pub seen: Duration,
+    /// What was overwritten although a lossless reader had not read it.
+    pub breaches: Breaches,
     /// Who holds a seat. Readers that may only read the object have none.
     pub attached: Vec<Attached>,
     /// Its name was taken away.
@@ -250,6 +259,7 @@ impl Status {
             head: (info.kind != Kind::Broadcast).then(|| lane.head().load(Relaxed)),
             epoch: lane::epoch(&lane),
             seen: Duration::from_nanos(monotonic_ns().saturating_sub(lifecycle::seen_ns(&segment))),
+            breaches: lane::breaches(&lane),
             attached,
             retired: segment.state().state.load(SeqCst) != LIVE,
             info,

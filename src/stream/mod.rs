@@ -7,7 +7,7 @@ mod observer;
 mod open;
 mod producer;
 
-pub use builder::{Builder, create};
+pub use builder::{AtLimit, Builder, create};
 pub use consumer::{Chunk, Consumer};
 pub use info::{Attached, Info, Listed, ProducerState, Status, list, list_in, prune};
 pub use observer::Observer;

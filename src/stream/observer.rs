@@ -7,17 +7,20 @@ use crate::lane;
 use crate::lifecycle::Attachment;
 use crate::ring::broadcast;
 use crate::ring::{Frames, ReadError};
+use crate::segment::Lane;
 use crate::sync::Ordering::Relaxed;
-use crate::wait::Wait;
+use crate::wait::{Fences, Wait};
 use bytemuck::Pod;
 use core::fmt;
 
 /// Reads a stream or ring without taking anything from it, and without anybody noticing.
 ///
 /// An observer that is too slow is lapped: frames are overwritten before it reads them. Each read says how many
-/// were lost before its first frame, and where that frame is.
+/// were lost before its first frame, and where that frame is. One in a [lossless seat](super::Open::lossless) is waited
+/// for: each read gives back what it read.
 pub struct Observer<T> {
     ring: broadcast::Observer,
+    lossless: bool,
     units: Units<T>,
     info: Info,
     attachment: Attachment,
@@ -28,9 +31,18 @@ impl<T: Pod> Observer<T> {
         let units = units(&attachment)?;
         let info = Info::of(&attachment);
         attachment.settle();
-        let cursor = lane::Observer::attach(attachment.segment().lane(0), 0);
-        let mut observer = Self { ring: broadcast::Observer::new(cursor), units, info, attachment };
-        observer.seek(start);
+        let lane = attachment.segment().lane(0);
+        let lossless = attachment.lossless();
+        let position = place(&lane, start, lossless.is_some());
+        let ring = match lossless {
+            None => broadcast::Observer::new(lane::Observer::attach(lane, position)),
+            Some(seat) => {
+                let (cursor, skipped) = lane::Lossless::attach(lane, seat, position);
+                broadcast::Observer::lossless(cursor, counted(start, skipped), Fences::register())
+            }
+        };
+        let observer = Self { ring, lossless: lossless.is_some(), units, info, attachment };
+        observer.post();
         Ok(observer)
     }
 
@@ -40,7 +52,7 @@ impl<T: Pod> Observer<T> {
     /// [`ReadError::Empty`] if there is nothing; [`ReadError::Ended`], [`ReadError::Replaced`] if there will
     /// not be; [`ReadError::Lapped`] if the producer was twice faster than the copy. That the producer died is
     /// said by [`read`](Self::read) only; one who polls asks [`producer`](Self::producer).
-    /// Else [`ReadError::NotWholeFrames`], [`ReadError::Forked`], [`ReadError::Corrupt`].
+    /// Else [`ReadError::NotWholeFrames`], [`ReadError::Forked`], [`ReadError::Superseded`], [`ReadError::Corrupt`].
     #[inline]
     pub fn try_read(&mut self, out: &mut [T]) -> Result<Frames, ReadError> {
         let most = self.whole(out)?;
@@ -62,16 +74,15 @@ impl<T: Pod> Observer<T> {
     }
 
     /// Moves: to what comes next, to the oldest that is retained, or to a position. What lies between is not
-    /// counted as lost.
+    /// counted as lost. A lossless reader gives back what lies before, and gets what lies behind only as far as that is
+    /// kept.
     pub fn seek(&mut self, start: Start) {
-        let lane = self.attachment.segment().lane(0);
-        let tail = lane::readable(&lane);
-        let position = match start {
-            Start::Now => tail,
-            Start::Oldest => lane.geometry().oldest(lane.producer().intent.load(Relaxed)).min(tail),
-            Start::Position(position) => position,
-        };
-        self.ring.cursor().seek(position);
+        if self.attachment.forked() || (self.lossless && !self.attachment.is_seated()) {
+            return; // the next read says so
+        }
+        let position = place(&self.attachment.segment().lane(0), start, self.lossless);
+        let skipped = self.ring.seek(position);
+        self.ring.missed(counted(start, skipped));
         self.post();
     }
 
@@ -114,11 +125,30 @@ impl<T: Pod> Observer<T> {
         if self.attachment.forked() {
             return Err(ReadError::Forked);
         }
+        if self.lossless && !self.attachment.is_seated() {
+            return Err(ReadError::Superseded);
+        }
         match self.units.frames(out.len()) {
             None | Some(0) => Err(ReadError::NotWholeFrames),
             Some(frames) => Ok(frames as u64),
         }
     }
+}
+
+/// The position that `start` means now.
+fn place(lane: &Lane, start: Start, lossless: bool) -> u64 {
+    let tail = lane::readable(lane);
+    match start {
+        Start::Now => tail,
+        Start::Oldest if lossless => lane::oldest_kept(lane).min(tail),
+        Start::Oldest => lane.geometry().oldest(lane.producer().intent.load(Relaxed)).min(tail),
+        Start::Position(position) => position,
+    }
+}
+
+/// Which of the frames that were gone when a lossless reader came to where it starts it wanted to have.
+fn counted(start: Start, skipped: u64) -> u64 {
+    if start == Start::Oldest { 0 } else { skipped }
 }
 
 impl<T> fmt::Debug for Observer<T> {
