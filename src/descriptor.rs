@@ -57,6 +57,8 @@ pub(crate) struct Descriptor {
     pub(crate) unobserved: bool,
     pub(crate) consumers: u32,
     pub(crate) lossless: u32,
+    /// A lossless reader that is behind makes the ring full, instead of being overtaken.
+    pub(crate) lossless_full: bool,
     pub(crate) observers: u32,
     pub(crate) format_version: u32,
     pub(crate) format: SampleFormat,
@@ -115,6 +117,11 @@ impl Descriptor {
             + u64::from(self.lossless) * layout::LINE as u64
     }
 
+    /// What one who opens it must know of.
+    fn incompat(&self) -> u64 {
+        if self.lossless > 0 { at::INCOMPAT_LOSSLESS } else { 0 }
+    }
+
     /// Bytes of the encoded descriptor.
     fn encoded_bytes(&self) -> u64 {
         let texts: usize = self.texts().iter().map(|text| text.len()).sum();
@@ -161,6 +168,7 @@ impl Descriptor {
         let mut out = Writer { bytes: vec![0; total as usize], text_at: at::FIXED + self.channels.len() * channel::BYTES };
         out.u64(at::MAGIC, layout::MAGIC);
         out.u32(at::LAYOUT, layout::LAYOUT);
+        out.u64(at::INCOMPAT, self.incompat());
         out.u64(at::TOTAL_BYTES, regions.total);
         out.u64(at::BYTES, total);
         out.u32(at::PAGE_BYTES, self.page_bytes);
@@ -180,6 +188,7 @@ impl Descriptor {
         out.u32(at::OBSERVERS, self.observers);
         let flag = |set: bool, bit: u32| if set { bit } else { 0 };
         let flags = flag(self.mirrored, at::FLAG_MIRRORED) | flag(self.keep, at::FLAG_KEEP);
+        let flags = flags | flag(self.lossless_full, at::FLAG_LOSSLESS_FULL);
         out.u32(at::FLAGS, flags | flag(self.unobserved, at::FLAG_UNOBSERVED));
         out.u32(at::FORMAT_VERSION, self.format_version);
         out.u32(at::SAMPLE_FORMAT, self.format.code());
@@ -232,7 +241,7 @@ impl Descriptor {
         if from.u32(at::CRC) != checksum(bytes) {
             return Err(Unfit::Damaged("the checksum of its descriptor is wrong"));
         }
-        if from.u64(at::INCOMPAT) != 0 {
+        if from.u64(at::INCOMPAT) & !at::INCOMPAT_KNOWN != 0 {
             return Err(Unfit::Features(from.u64(at::INCOMPAT)));
         }
         let kind = match from.u32(at::KIND) {
@@ -273,6 +282,7 @@ impl Descriptor {
             unobserved: flags & at::FLAG_UNOBSERVED != 0,
             consumers: from.u32(at::CONSUMERS),
             lossless: from.u32(at::LOSSLESS),
+            lossless_full: flags & at::FLAG_LOSSLESS_FULL != 0,
             observers: from.u32(at::OBSERVERS),
             format_version: from.u32(at::FORMAT_VERSION),
             format: format.ok_or(Unfit::Damaged("its sample format is unknown"))?,
@@ -299,7 +309,11 @@ impl Descriptor {
             Kind::Spsc => (self.lanes, self.consumers) == (1, 1) && (!self.unobserved || self.observers == 0),
             Kind::Broadcast => (self.lanes, self.consumers) == (1, 0) && !self.unobserved,
         };
-        if !ends || self.lossless != 0 {
+        let lossless = match self.lossless {
+            0 => !self.lossless_full,
+            _ => self.kind == Kind::Broadcast,
+        };
+        if !ends || !lossless || from.u64(at::INCOMPAT) != self.incompat() {
             return Err(Unfit::Damaged("its seats do not fit its kind"));
         }
         let bounds = (1..=LANES_MAX).contains(&self.lanes)
@@ -511,6 +525,7 @@ mod tests {
                 unobserved: false,
                 consumers: 0,
                 lossless: 0,
+                lossless_full: false,
                 observers: 4,
                 format_version: 2,
                 format: SampleFormat::Opaque,
@@ -549,7 +564,8 @@ mod tests {
 
     #[test]
     fn it_survives_its_bytes() {
-        for descriptor in [Descriptor::example(), ecg()] {
+        let lossless = Descriptor { lossless: 3, lossless_full: true, ..ecg() };
+        for descriptor in [Descriptor::example(), ecg(), Descriptor { lossless: 1, ..ecg() }, lossless] {
             let bytes = descriptor.encode().unwrap();
             let total = descriptor.regions().unwrap().total;
             assert_eq!(Descriptor::decode(&bytes, total), Ok(descriptor));
@@ -596,7 +612,7 @@ mod tests {
     }
 
     /// Each word for itself is possible; together they would let two consumers hold the same frames, or a
-    /// newer build's recorder be overwritten by a producer that does not know of it.
+    /// recorder be overwritten by a producer that does not know of it.
     #[test]
     fn ends_that_do_not_fit_their_kind() {
         let spsc = Descriptor { kind: Kind::Spsc, consumers: 1, ..ecg() };
@@ -608,7 +624,8 @@ mod tests {
             ("its seats", Descriptor { consumers: 0, ..spsc.clone() }),
             ("its seats", Descriptor { lanes: 2, ..spsc.clone() }),
             ("its seats", Descriptor { unobserved: true, ..spsc.clone() }),
-            ("its seats", Descriptor { lossless: 1, ..ecg() }),
+            ("its seats", Descriptor { lossless: 1, ..spsc.clone() }),
+            ("its seats", Descriptor { lossless_full: true, ..ecg() }),
             ("its seats", Descriptor { consumers: 1, ..ecg() }),
             ("its seats", Descriptor { unobserved: true, observers: 0, ..ecg() }),
             ("its seats", Descriptor { kind: Kind::Mpmc, ..ecg() }),
@@ -619,6 +636,12 @@ mod tests {
             let found = Descriptor::decode(&lie.encode().unwrap(), lie.regions().unwrap().total);
             let Err(Unfit::Damaged(why)) = found else { panic!("{lie:?} was taken") };
             assert!(why.contains(what), "{why}");
+        }
+        // Its seats without the feature bit: a build from before would not have been told; and the other way round.
+        for (of, bit) in [(Descriptor { lossless: 1, ..ecg() }, 0), (ecg(), at::INCOMPAT_LOSSLESS as u8)] {
+            let bytes = resealed(of.encode().unwrap(), &[(at::INCOMPAT, vec![bit])]);
+            let found = Descriptor::decode(&bytes, of.regions().unwrap().total);
+            assert_eq!(found, Err(Unfit::Damaged("its seats do not fit its kind")));
         }
         let flags = resealed(ecg().encode().unwrap(), &[(at::FLAGS, vec![0x41, 0, 0, 0])]);
         let found = Descriptor::decode(&flags, ecg().regions().unwrap().total);

@@ -76,6 +76,13 @@ pub enum Error {
         /// Who holds them, as they wrote it down.
         holders: Vec<u32>,
     },
+    /// A lossless reader lives, and so the stream is not to be removed or replaced.
+    LosslessBusy {
+        /// The stream.
+        name: String,
+        /// The reader's process, as it wrote it down.
+        pid: u32,
+    },
     /// Nobody holds the seat, and still it cannot be had: a process that may only read the stream has put a lock of its
     /// own there.
     Barred {
@@ -210,6 +217,9 @@ impl fmt::Display for Error {
             }
             Self::NoSeat { name, capacity, holders } => {
                 write!(f, "all {capacity} seats of stream '{name}' are taken, by processes {holders:?}: end one, create it with more, or observe unseated")
+            }
+            Self::LosslessBusy { name, pid } => {
+                write!(f, "stream '{name}' has a lossless reader, process {pid}: stop that one first, or remove the stream by force")
             }
             Self::Barred { name, seat } => {
                 write!(f, "nobody is {seat} of stream '{name}', but a process that may read it bars the way with a lock: try again, end that process, or remove the stream by force")

@@ -121,6 +121,12 @@ impl Geometry {
         if observable { self.capacity / 4 } else { self.capacity }
     }
 
+    /// How far a producer goes on before it looks at the lossless readers' cursors again: an eighth.
+    pub(crate) const fn lease(&self) -> u64 {
+        // An eighth of a model's lane is none; two frames let it go on once without looking.
+        if cfg!(all(loom, test)) { 2 } else { self.capacity / 8 }
+    }
+
     /// Most frames that an exclusive reader takes before it gives the space back: an eighth, at most 64.
     pub(crate) const fn lazy_limit(&self) -> u64 {
         // An eighth of a model's lane is none; there, all of it may be kept back.

@@ -5,22 +5,31 @@
 //! |---|---|---|---|
 //! | W | publish: `tail.store` Release | readable: `tail.load` Relaxed, then `fence(Acquire)` | the frames before `tail` are written |
 //! | I | announce: `intent.store` Relaxed, then `fence(Release)` | validate: `fence(Acquire)`, then `intent.load` | a reader that saw any word of an overwriting copy also sees its announcement |
-//! | A | give back: `head.store` Release, or the group's CAS AcqRel | space: `head.load` Acquire | the frames before `head` were copied out, and may be overwritten |
+//! | A | give back: `head.store` Release, or the group's CAS AcqRel, or a lossless reader's Release | space: `head.load` Acquire; `cursor.load`, then the fence of L | the frames before `head` were copied out, and may be overwritten |
 //! | G | the group's CAS | the next member's `head.load` Acquire | `tail` is at least `head` |
+//! | L | lease: `limit.store`, `fence(SeqCst)`, cursors once more | sit down: `cursor` swap, `fence(SeqCst)`, `limit.load` | one of the two sees the other |
+//! | B | overtake: `cursor.fetch_max` AcqRel, before the copy | take: `cursor` CAS Release, after the copy | what a reader took nobody had overwritten; what it lost both count alike |
 //! | E | take over: `epoch_start`, then `epoch`, before the first `tail.store` | `epoch` loaded after `tail` | frames of a new epoch are never taken for the old one's |
 //!
 //! Readers map the producer's line read-only, and there only Relaxed loads are guaranteed: hence always load,
-//! then fence. Every handle keeps its own position and what it last saw of the other side, and looks at the
+//! then fence.
+//!
+//! A *lossless* reader of a broadcast lane has a cursor that its producer respects. It does not look at them for each
+//! push: it takes a *lease*, an eighth of the ring, and publishes how far that goes (`limit`), so that a reader that
+//! comes meanwhile knows which frames it can still count on. At the limit of the slowest the lane is full, or its
+//! producer [overtakes](Writer::overtake) it, as who holds the producing end decides.
+//!
+//! Every handle keeps its own position and what it last saw of the other side, and looks at the
 //! other side's line only when that is used up.
 //!
 //! Nothing here waits, allocates or calls the system. Frames travel as bytes, in whole frames.
 
 use crate::copy;
 use crate::index::{Corrupt, Cursor, POSITION_LIMIT};
-use crate::layout::NONE;
+use crate::layout::{GatingLine, NONE};
 use crate::segment::Lane;
-use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release};
-use crate::sync::{Site, fence_at, holds, order};
+use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
+use crate::sync::{AtomicU64, Site, fence_at, holds, order};
 
 /// Why a producer could not write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +51,32 @@ impl From<Corrupt> for WriteError {
     }
 }
 
+/// What a producer may not overwrite.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Gate {
+    Nothing,
+    /// What the consumers have not taken.
+    Head,
+    /// What a lossless reader has not read.
+    Cursors,
+}
+
+/// Frames that were overwritten although a lossless reader had not read them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Breaches {
+    /// How often a lossless reader was overtaken. One that stands still is overtaken once.
+    pub times: u64,
+    /// Frames that lossless readers lost by it, in all: their [`lost_before`](crate::Frames::lost_before) together.
+    pub frames: u64,
+}
+
+/// What was taken from lossless readers of `lane` so far, by all producers.
+pub(crate) fn breaches(lane: &Lane) -> Breaches {
+    let words = lane.breaches();
+    Breaches { times: words.times.load(Relaxed), frames: words.frames.load(Relaxed) }
+}
+
 /// The producer's end.
 #[derive(Debug)]
 pub(crate) struct Writer {
@@ -49,10 +84,12 @@ pub(crate) struct Writer {
     at: Cursor,
     intent: u64,
     epoch: u64,
-    /// `head` as last seen; used only where frames may not be overwritten.
-    seen_head: u64,
-    gated: bool,
+    /// Position that may be reached without looking at what readers say.
+    reach: u64,
+    gate: Gate,
     limit: u64,
+    /// Where a lossless reader was last put by overtaking it: found there again, it has not moved.
+    overtaken: Vec<u64>,
 }
 
 impl Writer {
@@ -69,13 +106,21 @@ impl Writer {
         if intent >= POSITION_LIMIT || geometry.backlog(intent, tail).is_err() {
             return Err(Corrupt);
         }
-        let seen_head = if gated { lane.head().load(order(Site::ResumeAcquire, Acquire)) } else { tail };
-        geometry.backlog(tail, seen_head)?;
+        let (gate, reach) = match (gated, lane.gating().is_empty()) {
+            (true, _) => {
+                let head = lane.head().load(order(Site::ResumeAcquire, Acquire));
+                geometry.backlog(tail, head)?;
+                (Gate::Head, head + geometry.capacity())
+            }
+            (false, true) => (Gate::Nothing, u64::MAX),
+            (false, false) => (Gate::Cursors, 0), // a predecessor's lease is not ours
+        };
         let epoch = line.epoch.load(Relaxed).checked_add(1).ok_or(Corrupt)?;
         line.epoch_start.store(tail, Relaxed);
         line.epoch.store(epoch, order(Site::EpochRelease, Release)); // E: before this epoch's first tail
         let limit = geometry.write_limit(observable);
-        Ok(Self { at: geometry.cursor(tail), lane, intent, epoch, seen_head, gated, limit })
+        let overtaken = vec![NONE; if gate == Gate::Cursors { lane.gating().len() } else { 0 }];
+        Ok(Self { at: geometry.cursor(tail), lane, intent, epoch, reach, gate, limit, overtaken })
     }
 
     pub(crate) fn lane(&self) -> &Lane {
@@ -97,12 +142,12 @@ impl Writer {
 
     /// Frames that were pushed and not yet consumed, as far as the consumer has said.
     pub(crate) fn backlog(&mut self) -> Result<u64, Corrupt> {
-        if !self.gated {
+        if self.gate != Gate::Head {
             return Ok(0);
         }
         let head = self.lane.head().load(order(Site::HeadAcquire, Acquire)); // A
         let backlog = self.lane.geometry().backlog(self.at.position, head)?;
-        self.seen_head = head;
+        self.reach = head + self.lane.geometry().capacity();
         Ok(backlog)
     }
 
@@ -120,15 +165,95 @@ impl Writer {
     #[inline]
     pub(crate) fn check_space(&mut self, frames: u64) -> Result<(), WriteError> {
         self.check_epoch()?;
-        if !self.gated || !holds(Site::SpaceCheck) {
+        if self.at.position + frames <= self.reach || !holds(Site::SpaceCheck) {
             return Ok(());
         }
-        let capacity = self.lane.geometry().capacity();
-        if self.at.position + frames - self.seen_head <= capacity {
-            return Ok(());
+        match self.gate {
+            Gate::Nothing => Ok(()),
+            Gate::Head => {
+                let free = self.lane.geometry().capacity() - self.backlog()?;
+                if frames <= free { Ok(()) } else { Err(WriteError::Full { free }) }
+            }
+            Gate::Cursors => self.lease(frames),
         }
-        let free = capacity - self.backlog()?;
-        if frames <= free { Ok(()) } else { Err(WriteError::Full { free }) }
+    }
+
+    /// The position of the slowest lossless reader; [`NONE`] if there is none.
+    fn slowest(&self) -> u64 {
+        let cursor = |line: &GatingLine| line.cursor.load(Relaxed);
+        self.lane.gating().iter().map(cursor).min().unwrap_or(NONE)
+    }
+
+    /// The position that `frames` more lead to. What was announced counts: it may be overwritten already, so a lease
+    /// goes at least that far.
+    fn needs(&self, frames: u64) -> u64 {
+        let announced = if holds(Site::LeaseAnnounced) { self.intent } else { 0 };
+        announced.max(self.at.position + frames)
+    }
+
+    /// A lease for `frames`, and for as much beyond as the slowest lossless reader leaves.
+    #[cold]
+    fn lease(&mut self, frames: u64) -> Result<(), WriteError> {
+        let geometry = *self.lane.geometry();
+        let (position, needs) = (self.at.position, self.needs(frames));
+        let allowed = self.slowest().saturating_add(geometry.capacity());
+        if needs <= allowed {
+            let limit = needs.max(position + geometry.lease()).min(allowed);
+            self.lane.producer().limit.store(limit, Relaxed);
+            // L: pairs with Lossless::sit. A: what was seen before, the lease stands on.
+            fence_at(Site::LeaseFence, SeqCst);
+            let allowed = match holds(Site::LeaseRescan) {
+                true => self.slowest().saturating_add(geometry.capacity()),
+                false => allowed,
+            };
+            self.reach = limit.min(allowed);
+            if needs <= self.reach {
+                return Ok(());
+            }
+        }
+        Err(WriteError::Full { free: allowed.saturating_sub(position) })
+    }
+
+    /// A lease for `frames` whoever is in the way: those who would be overwritten are moved on, and it is counted what
+    /// they lose. Only where lossless readers hold the producer up.
+    #[cold]
+    pub(crate) fn overtake(&mut self, frames: u64) {
+        debug_assert!(self.gate == Gate::Cursors);
+        let geometry = *self.lane.geometry();
+        let limit = self.needs(frames).max(self.at.position + geometry.lease());
+        self.lane.producer().limit.store(limit, Relaxed);
+        fence_at(Site::LeaseFence, SeqCst); // L: pairs with Lossless::sit
+        let oldest = geometry.oldest(limit);
+        let mut breaches = breaches(&self.lane);
+        for (line, overtaken) in self.lane.gating().iter().zip(&mut self.overtaken) {
+            if !holds(Site::BreachMoves) {
+                continue;
+            }
+            let was = line.cursor.fetch_max(oldest, order(Site::HeadAcquire, AcqRel)); // A, B: pairs with Lossless::take
+            if was < oldest {
+                breaches.times = breaches.times.saturating_add((was != *overtaken).into());
+                breaches.frames = breaches.frames.saturating_add(oldest - was);
+                *overtaken = oldest;
+            }
+        }
+        self.lane.breaches().times.store(breaches.times, Relaxed);
+        self.lane.breaches().frames.store(breaches.frames, Relaxed);
+        self.reach = limit;
+    }
+
+    /// What must be given back before `frames` fit.
+    pub(crate) fn target(&self, frames: u64) -> u64 {
+        let needs = if self.gate == Gate::Cursors { self.needs(frames) } else { self.at.position + frames };
+        needs.saturating_sub(self.lane.geometry().capacity())
+    }
+
+    /// Position up to which everything was given back.
+    pub(crate) fn given_back(&self) -> u64 {
+        match self.gate {
+            Gate::Nothing => NONE,
+            Gate::Head => self.lane.head().load(Relaxed),
+            Gate::Cursors => self.slowest(),
+        }
     }
 
     /// Copies `count` frames in and publishes them: all or nothing. On a lane that observers read they become
@@ -171,11 +296,9 @@ impl Writer {
     #[cfg(not(all(loom, test)))]
     #[allow(unsafe_code)]
     pub(crate) fn lend(&mut self, count: u64) -> (&mut [u8], &mut [u8]) {
-        assert!(self.gated && self.limit == self.lane.geometry().capacity(), "observers may be reading");
-        assert!(
-            self.at.position + count <= self.intent
-                && self.at.position + count - self.seen_head <= self.limit
-        );
+        let consumed = self.gate == Gate::Head;
+        assert!(consumed && self.limit == self.lane.geometry().capacity(), "observers may be reading");
+        assert!(self.at.position + count <= self.intent.min(self.reach));
         let bytes = count * self.lane.geometry().frame();
         // SAFETY: the frames lie between `tail` and `head` + capacity: the consumer is not lent them before
         // `tail` passes them (edge W), which needs `&mut self`; and there are no observers.
@@ -440,11 +563,160 @@ impl Observer {
     }
 }
 
+/// Why a lossless reader could not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ReadFault {
+    Corrupt,
+    /// Its seat is another's by now: this handle's lock was lost.
+    Superseded,
+}
+
+impl From<Corrupt> for ReadFault {
+    fn from(_: Corrupt) -> Self {
+        Self::Corrupt
+    }
+}
+
+/// How a lossless reader came to another place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Moved {
+    /// Frames that its producer had taken from it where it stood before.
+    pub(crate) lost: u64,
+    /// Frames between where it wanted to go and where it is: they could not be kept any more.
+    pub(crate) skipped: u64,
+}
+
+/// Reads without taking, and is waited for: its cursor says from where on frames must be kept. A CAS that moves it
+/// after the copy proves that its producer had not overtaken it, and so had not reused the frames.
+#[derive(Debug)]
+pub(crate) struct Lossless {
+    lane: Lane,
+    seat: usize,
+    at: Cursor,
+    seen_tail: u64,
+}
+
+impl Lossless {
+    /// Sits down at `position`, or where it then is, and how many frames are between. The caller holds the seat.
+    pub(crate) fn attach(lane: Lane, seat: u32, position: u64) -> (Self, u64) {
+        let at = lane.geometry().cursor(0);
+        let mut sitting = Self { at, lane, seat: seat as usize, seen_tail: 0 };
+        let (_, skipped) = sitting.sit(position); // a cursor that was there is a dead one's
+        (sitting, skipped)
+    }
+
+    pub(crate) fn lane(&self) -> &Lane {
+        &self.lane
+    }
+
+    pub(crate) fn position(&self) -> u64 {
+        self.at.position
+    }
+
+    pub(crate) fn seek(&mut self, position: u64) -> Moved {
+        let stood = self.at.position;
+        let (held, skipped) = self.sit(position);
+        let lost = if held < POSITION_LIMIT { held.saturating_sub(stood) } else { 0 };
+        Moved { lost, skipped }
+    }
+
+    /// Takes the cursor to `position`, or as near as the producer's lease allows. Where it was, and how far it is off.
+    fn sit(&mut self, position: u64) -> (u64, u64) {
+        let position = position.min(POSITION_LIMIT);
+        let held = self.cursor().swap(position, AcqRel); // A: what was read is given back
+        fence_at(Site::GateFence, SeqCst); // L: pairs with Writer::lease
+        // Once is enough: who has not seen the cursor by now will see it before its next lease.
+        let oldest = oldest_kept(&self.lane);
+        if position < oldest && holds(Site::GateCheck) {
+            self.cursor().fetch_max(oldest, AcqRel);
+        }
+        let at = if holds(Site::GateCheck) { position.max(oldest) } else { position };
+        self.at = self.lane.geometry().seek(self.at, at);
+        (held, at - position)
+    }
+
+    fn cursor(&self) -> &AtomicU64 {
+        &self.lane.gating()[self.seat].cursor
+    }
+
+    /// As [`Observer::read`]; what was overtaken is lost, and all that was read is given back.
+    pub(crate) fn read(&mut self, out: &mut [u8], most: u64) -> Result<Observed, ReadFault> {
+        let from = self.at.position;
+        let mut observed = self.read_once(out, most)?;
+        if observed.frames == 0 && observed.lost > 0 {
+            observed = self.read_once(out, most)?;
+        }
+        Ok(Observed { lost: observed.first - from, ..observed })
+    }
+
+    fn read_once(&mut self, out: &mut [u8], most: u64) -> Result<Observed, ReadFault> {
+        let geometry = *self.lane.geometry();
+        let first = self.at.position;
+        let tail = readable(&self.lane);
+        let line = self.lane.producer();
+        if tail < self.seen_tail || tail >= POSITION_LIMIT {
+            return Err(ReadFault::Corrupt);
+        }
+        self.seen_tail = tail;
+        // One that was overtaken may be further behind than the lane is long.
+        let frames = tail.saturating_sub(first).min(most).min(geometry.capacity());
+        if frames == 0 {
+            return Ok(Observed { first, frames, lost: 0 });
+        }
+        let (end, bytes) = (first + frames, (frames * geometry.frame()) as usize);
+        copy::load(self.lane.words(), self.at.offset, &mut out[..bytes]);
+        fence_at(Site::IntentAcquire, Acquire); // I: pairs with Writer::announce
+        let intent = line.intent.load(Relaxed);
+        let mut kept = first;
+        // Each failure moves it on, so this ends.
+        while kept < end {
+            match self.take(kept, end) {
+                Ok(()) => break,
+                Err(held) => kept = overtaken(kept, held)?,
+            }
+        }
+        if kept < end && geometry.oldest(intent) > kept {
+            return Err(ReadFault::Corrupt); // by one who does not know of cursors, or respects none
+        }
+        let gone = kept.min(end) - first;
+        if gone > 0 {
+            out.copy_within((gone * geometry.frame()) as usize..bytes, 0);
+        }
+        self.at = geometry.seek(self.at, kept.max(end));
+        Ok(Observed { first: kept, frames: frames - gone, lost: kept - first })
+    }
+
+    /// Gives everything before `to` back, unless the cursor is not at `from` any more: where it is then.
+    fn take(&self, from: u64, to: u64) -> Result<(), u64> {
+        if !holds(Site::CursorCas) {
+            self.cursor().store(to, Release);
+            return Ok(());
+        }
+        let success = order(Site::HeadRelease, Release); // A, B
+        self.cursor().compare_exchange(from, to, success, Relaxed).map(drop)
+    }
+}
+
+/// Where its producer put a lossless reader that stood at `from`: ahead, never back, and nobody else moves its cursor.
+fn overtaken(from: u64, held: u64) -> Result<u64, ReadFault> {
+    if held > from && held < POSITION_LIMIT { Ok(held) } else { Err(ReadFault::Superseded) }
+}
+
+/// The oldest position that a lossless reader can count on, as its producer last said.
+pub(crate) fn oldest_kept(lane: &Lane) -> u64 {
+    lane.geometry().oldest(lane.producer().limit.load(Relaxed)).min(POSITION_LIMIT)
+}
+
+/// Says that nobody reads from a lossless seat any more. The caller holds the seat, or the lock of one who died in it.
+pub(crate) fn free(line: &GatingLine) {
+    line.cursor.store(NONE, Release); // A
+}
+
 /// Lets nobody push any more: not the producer that lives, nor a successor. The segment was retired; whoever took
 /// the lane over meanwhile looks at that afterwards, with a full fence between, as here.
 #[cfg(not(all(loom, test)))]
 pub(crate) fn close(lane: &Lane) {
-    crate::sync::fence(crate::sync::Ordering::SeqCst);
+    crate::sync::fence(SeqCst);
     lane.producer().epoch.store(NONE, Relaxed);
 }
 
@@ -658,6 +930,154 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[derive(Clone, Debug)]
+    enum Seated {
+        Write(u64),
+        Reserve { announced: u64, published: u64 },
+        TakeOver,
+        Sit { seat: usize, back: u64 },
+        Seek { seat: usize, back: u64 },
+        Read { seat: usize, most: u64 },
+        Leave(usize),
+    }
+
+    fn seated() -> impl Strategy<Value = Seated> {
+        prop_oneof![
+            6 => (1u64..12).prop_map(Seated::Write),
+            1 => (0u64..12, 0u64..12).prop_map(|(a, b)| Seated::Reserve { announced: a.max(b), published: a.min(b) }),
+            1 => Just(Seated::TakeOver),
+            2 => (0usize..3, 0u64..50).prop_map(|(seat, back)| Seated::Sit { seat, back }),
+            1 => (0usize..3, 0u64..50).prop_map(|(seat, back)| Seated::Seek { seat, back }),
+            6 => (0usize..3, 1u64..16).prop_map(|(seat, most)| Seated::Read { seat, most }),
+            1 => (0usize..3).prop_map(Seated::Leave),
+        ]
+    }
+
+    proptest! {
+        /// Three lossless seats against what they promise: `Full` loses nothing and is full only if it must be;
+        /// overtaking never is full, and both sides count what it takes.
+        #[test]
+        fn lossless_readers_against_their_promise(
+            steps in prop::collection::vec(seated(), 1..200),
+            capacity in 8u64..40,
+            overtakes: bool,
+        ) {
+            let shared = Segment::heap(Descriptor {
+                lossless: 3, capacity, frame_bytes: FRAME as u32, kind: Kind::Broadcast, ..Descriptor::example()
+            });
+            let mut writer = Writer::take_over(shared.lane(0), false, true).unwrap();
+            let mut readers: [Option<Lossless>; 3] = [None, None, None];
+            let (mut tail, mut intent, mut lost) = (0u64, 0u64, 0u64);
+            for step in steps {
+                let slowest = readers.iter().flatten().map(Lossless::position).min().unwrap_or(NONE);
+                let fits = |count: u64| intent.max(tail + count) <= slowest.saturating_add(capacity);
+                match step {
+                    Seated::Write(count) => {
+                        let mut done = writer.write(&frames(tail, count), count);
+                        if overtakes && done.is_err() {
+                            writer.overtake(count);
+                            done = writer.write(&frames(tail, count), count);
+                            prop_assert_eq!(done, Ok(()));
+                        } else if !overtakes {
+                            prop_assert_eq!(done.is_ok(), fits(count), "{:?}", done);
+                        }
+                        if done.is_ok() {
+                            tail += count;
+                            intent = intent.max(tail);
+                        }
+                    }
+                    Seated::Reserve { announced, published } if announced <= writer.limit() => {
+                        match writer.check_space(announced) {
+                            Ok(()) => {}
+                            Err(_) if overtakes => writer.overtake(announced),
+                            Err(_) => continue,
+                        }
+                        writer.announce(announced);
+                        intent = intent.max(tail + announced);
+                        writer.store(writer.cursor(0), &frames(tail, published));
+                        writer.publish(published);
+                        tail += published;
+                    }
+                    Seated::Reserve { .. } => {}
+                    Seated::TakeOver => writer = Writer::take_over(shared.lane(0), false, true).unwrap(),
+                    Seated::Sit { seat, back } | Seated::Seek { seat, back } => {
+                        let wanted = tail.saturating_sub(back);
+                        let skipped = match &mut readers[seat] {
+                            None => {
+                                let (reader, skipped) = Lossless::attach(shared.lane(0), seat as u32, wanted);
+                                readers[seat] = Some(reader);
+                                skipped
+                            }
+                            Some(reader) => {
+                                let moved = reader.seek(wanted);
+                                lost += moved.lost;
+                                moved.skipped
+                            }
+                        };
+                        let at = readers[seat].as_ref().unwrap().position();
+                        prop_assert_eq!(at, wanted + skipped);
+                        // Never more than a lease off what is there.
+                        let leased = tail + (capacity / 8).max(12);
+                        prop_assert!(at == wanted || at + capacity <= leased.max(intent));
+                        prop_assert!(at + capacity >= intent);
+                    }
+                    Seated::Read { seat, most } => {
+                        let Some(reader) = &mut readers[seat] else { continue };
+                        let from = reader.position();
+                        let mut out = vec![0; most as usize * FRAME];
+                        let read = reader.read(&mut out, most).unwrap();
+                        prop_assert_eq!(read.first, from + read.lost);
+                        prop_assert!(overtakes || read.lost == 0);
+                        // Of a copy that was overtaken in the middle there is only the rest.
+                        let most = tail.saturating_sub(read.first).min(most).min(capacity);
+                        prop_assert!(read.frames == most || read.lost > 0 && read.frames < most);
+                        prop_assert_eq!(&out[..read.frames as usize * FRAME], frames(read.first, read.frames));
+                        lost += read.lost;
+                    }
+                    Seated::Leave(seat) => {
+                        if let Some(mut reader) = readers[seat].take() {
+                            lost += reader.seek(0).lost;
+                            free(&shared.lane(0).gating()[seat]);
+                        }
+                    }
+                }
+            }
+            for reader in readers.iter_mut().flatten() {
+                lost += reader.seek(0).lost;
+            }
+            prop_assert_eq!(breaches(&shared.lane(0)).frames, lost);
+        }
+    }
+
+    #[test]
+    fn one_who_stands_still_is_overtaken_once() {
+        let shared = Segment::heap(Descriptor { lossless: 2, capacity: 16, ..Descriptor::example() });
+        let lane = shared.lane(0);
+        let mut writer = Writer::take_over(shared.lane(0), false, true).unwrap();
+        let (mut reader, _) = Lossless::attach(shared.lane(0), 1, 0);
+        let mut push = |count: u64| {
+            for _ in 0..count {
+                if writer.check_space(1).is_err() {
+                    writer.overtake(1);
+                }
+                writer.write(&[0; 8], 1).unwrap();
+            }
+        };
+        push(16);
+        assert_eq!(breaches(&lane), Breaches { times: 0, frames: 0 }, "a whole ring is kept");
+        push(100);
+        assert_eq!(breaches(&lane).times, 1);
+        let read = reader.read(&mut [0; 8], 1).unwrap();
+        assert_eq!((read.lost, read.frames), (breaches(&lane).frames, 1));
+        push(100);
+        assert_eq!(breaches(&lane).times, 2, "it had moved");
+        free(&lane.gating()[1]);
+        assert_eq!(reader.read(&mut [0; 8], 1), Err(ReadFault::Superseded));
+        let before = breaches(&lane);
+        push(100);
+        assert_eq!(breaches(&lane), before, "nobody sits there");
     }
 
     #[test]

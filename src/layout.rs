@@ -78,7 +78,13 @@ pub(crate) mod descriptor {
     /// At the limit of a lossless seat the producer gets `Full` instead of overwriting.
     pub(crate) const FLAG_LOSSLESS_FULL: u32 = 8;
     /// What this build knows to mean something.
-    pub(crate) const FLAGS_KNOWN: u32 = FLAG_MIRRORED | FLAG_KEEP | FLAG_UNOBSERVED;
+    pub(crate) const FLAGS_KNOWN: u32 = FLAG_MIRRORED | FLAG_KEEP | FLAG_UNOBSERVED | FLAG_LOSSLESS_FULL;
+
+    /// Bits of `INCOMPAT`. There are lossless seats: a producer that does not know of them would overwrite what they
+    /// are to keep.
+    pub(crate) const INCOMPAT_LOSSLESS: u64 = 2;
+    /// What this build knows.
+    pub(crate) const INCOMPAT_KNOWN: u64 = INCOMPAT_LOSSLESS;
 }
 
 /// One record of the channel table.
@@ -133,8 +139,18 @@ pub(crate) struct LaneBlock {
     pub(crate) pid: AtomicU64,
     /// Monotonic ns when the producer last said that it was there.
     pub(crate) seen_ns: AtomicU64,
+    pub(crate) breaches: BreachWords,
     pub(crate) clock: ClockLatch,
     pub(crate) ledger: Ledger,
+}
+
+/// What was overwritten although a lossless reader had not read it. Never reset.
+#[repr(C)]
+pub(crate) struct BreachWords {
+    /// How often a reader was overtaken.
+    pub(crate) times: AtomicU64,
+    /// Frames that they lost by it, in all.
+    pub(crate) frames: AtomicU64,
 }
 
 /// The sample clock: the slot that `index` (its lowest bit) names is complete.
@@ -212,7 +228,7 @@ pub(crate) struct SpaceLine {
     pub(crate) seq: EventWord,
 }
 
-/// A lossless reader's cursor; `u64::MAX` = the seat is free.
+/// A lossless reader's cursor: its frames from there on are kept; `u64::MAX` = nobody holds the producer up.
 #[repr(C, align(128))]
 pub(crate) struct GatingLine {
     pub(crate) cursor: AtomicU64,
@@ -265,6 +281,7 @@ const _: () = {
     assert!(offset_of!(ProducerLine, epoch) == 0x10 && offset_of!(ProducerLine, end) == 0x18);
     assert!(offset_of!(ProducerLine, limit) == 0x20 && offset_of!(ProducerLine, epoch_start) == 0x28);
     assert!(offset_of!(LaneBlock, pid) == 0x080 && offset_of!(LaneBlock, seen_ns) == 0x088);
+    assert!(offset_of!(LaneBlock, breaches) == 0x090 && offset_of!(BreachWords, frames) == 0x08);
     assert!(offset_of!(LaneBlock, clock) == 0x100);
     assert!(offset_of!(ClockLatch, slots) == 0x40 && size_of::<ClockSlot>() == 0x40);
     assert!(offset_of!(ClockSlot, sigma) == 0x20);

@@ -12,6 +12,7 @@
 //! |---|---|---|
 //! | push | [`create`]`(name)...`[`producer`](Builder::producer) | [`Producer`]: `push`, `push_wait`, `reserve`, `drain`, `finish` |
 //! | read | [`open`]`(name)...`[`observer`](Open::observer) | [`Observer`]: `read`, `try_read`, `seek` |
+//! | miss nothing | [`open`]`(name).`[`lossless`](Open::lossless)`()...`[`observer`](Open::observer) | an [`Observer`] that its producer respects |
 //! | take | [`open`]`(name)...`[`consumer`](Open::consumer) | [`Consumer`]: `read`, `chunk`, of a [`Kind::Spsc`] ring |
 //! | share | [`open`]`(name)...`[`group_consumer`](Open::group_consumer) | [`GroupConsumer`]: `read`, of a [`Kind::Mpmc`] work queue |
 //! | wait for many | [`WaitSet`]`::new()` | [`wait`](WaitSet::wait): which of them are ready |
@@ -103,8 +104,9 @@ outside_of_models! {
     pub use num_complex::Complex;
     pub use seat::Role;
     pub use stream::{
-        Attached, Builder, Chunk, Consumer, GroupConsumer, Info, LaneStatus, Listed, Member, Observer, Open, Polled, Producer,
-        ProducerState, Reservation, Start, Status, WaitSet, Waitable, create, list, list_in, open, prune,
+        AtLimit, Attached, Builder, Chunk, Consumer, GroupConsumer, Info, LaneStatus, Listed, Member, Observer, Open,
+        Polled, Producer, ProducerState, Reservation, Start, Status, WaitSet, Waitable, create, list, list_in, open,
+        prune,
     };
     pub use time::monotonic_ns;
 
@@ -116,5 +118,6 @@ outside_of_models! {
     }
 }
 
+pub use lane::Breaches;
 pub use ring::{Frames, PushError, ReadError, Restart};
 pub use wait::{Strategy, Wait};

@@ -6,7 +6,7 @@
 
 use crate::descriptor::Descriptor;
 use crate::lane;
-use crate::layout::{self, FREE, IN_USE};
+use crate::layout::{self, FREE, IN_USE, NONE};
 use crate::ring::Death;
 use crate::segment::Segment;
 use crate::shm::lock::{LockFile, Mode};
@@ -14,7 +14,9 @@ use crate::sync::Ordering::{Acquire, Relaxed, Release};
 use crate::time::monotonic_ns;
 use core::fmt;
 use core::ops::Range;
+use core::time::Duration;
 use std::io;
+use std::time::Instant;
 
 /// What a seat is for. Lane i's producer has seat i; the others follow in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +54,31 @@ pub(crate) fn range(of: &Descriptor, role: Role) -> Range<u32> {
     }
 }
 
+/// Which of the lossless readers has `seat`, if it is one of theirs.
+pub(crate) fn lossless(of: &Descriptor, seat: u32) -> Option<u32> {
+    let seats = range(of, Role::Lossless);
+    seats.contains(&seat).then(|| seat - seats.start)
+}
+
+/// Lets nobody wait for lossless readers that died. True if there were any that somebody waited for.
+///
+/// Whoever takes a seat locks its byte exclusively; one that nobody holds we lock shared, so that nobody comes meanwhile.
+/// Like this the lock of one who may only read is not in our way.
+pub(crate) fn bury(lock: &LockFile, segment: &Segment) -> io::Result<bool> {
+    let mut buried = false;
+    for seat in range(segment.descriptor(), Role::Lossless) {
+        let Some(number) = lossless(segment.descriptor(), seat) else { continue };
+        let byte = layout::SEAT_BYTES + u64::from(seat);
+        let waits = || segment.gating(number).cursor.load(Relaxed) != NONE;
+        if waits() && lock.try_lock(byte, Mode::Shared)? {
+            buried |= waits();
+            lane::free(segment.gating(number));
+            lock.unlock(byte)?;
+        }
+    }
+    Ok(buried)
+}
+
 /// What `seat` is for.
 pub(crate) fn role(of: &Descriptor, seat: u32) -> Role {
     let all = [Role::Producer, Role::Consumer, Role::Lossless, Role::Observer];
@@ -80,12 +107,16 @@ pub(crate) enum Refused {
     Finished,
 }
 
+/// How long a seat may be barred before we believe it: a producer holds the lock of a dead reader's for a moment.
+const BURIAL: Duration = Duration::from_secs(1);
+
 /// Takes a free seat for `role`, and says who we are.
 ///
 /// Whether a lane is finished is asked of who has its producer's seat, not before: else the one who finished it may leave
 /// in between, and a finished stream does not keep the next one from taking the name while we push.
 pub(crate) fn take(lock: &LockFile, segment: &Segment, role: Role) -> io::Result<Result<Seat, Refused>> {
     let seats = range(segment.descriptor(), role);
+    let mut barred = None;
     loop {
         let mut finished = false;
         for index in seats.clone() {
@@ -112,7 +143,10 @@ pub(crate) fn take(lock: &LockFile, segment: &Segment, role: Role) -> io::Result
             return Ok(Err(Refused::Finished));
         }
         if lock.is_barred(layout::SEAT_BYTES + u64::from(seats.start), u64::from(seats.end - seats.start))? {
-            return Ok(Err(Refused::Barred));
+            if role != Role::Lossless || barred.get_or_insert_with(Instant::now).elapsed() > BURIAL {
+                return Ok(Err(Refused::Barred));
+            }
+            std::thread::sleep(Duration::from_millis(1));
         }
         // Neither: a holder died between our looks. Its seat is free.
     }
@@ -120,7 +154,7 @@ pub(crate) fn take(lock: &LockFile, segment: &Segment, role: Role) -> io::Result
 
 /// Whether `lane` was finished.
 pub(crate) fn is_finished(segment: &Segment, lane: u32) -> bool {
-    segment.lane_block(lane).line.end.load(Relaxed) != layout::NONE
+    segment.lane_block(lane).line.end.load(Relaxed) != NONE
 }
 
 /// Says that the seat is in use: from now on its holder dies in it, or leaves it.

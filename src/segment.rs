@@ -9,8 +9,8 @@ use crate::copy::Words;
 use crate::descriptor::{Descriptor, Kind, Regions};
 use crate::index::Geometry;
 use crate::layout::{
-    self, GatingLine, GroupLine, LaneBlock, ProducerLine, ReaderLane, SeatEntry, SpaceLine, StateLine,
-    StreamLine,
+    self, BreachWords, GatingLine, GroupLine, LaneBlock, ProducerLine, ReaderLane, SeatEntry, SpaceLine,
+    StateLine, StreamLine,
 };
 use crate::shm::map::{Access, Reservation};
 use crate::sync::Ordering::Relaxed;
@@ -180,10 +180,16 @@ impl Segment {
         self.at(self.regions.readers as usize + layout::READER_LANES + lane as usize * layout::READER_LANE)
     }
 
-    fn gating(&self, seat: u32) -> &GatingLine {
+    /// The cursor of a lossless reader, who holds that seat of them.
+    pub(crate) fn gating(&self, seat: u32) -> &GatingLine {
         assert!(seat < self.descriptor.lossless);
+        self.at(self.gating_at() + seat as usize * layout::LINE)
+    }
+
+    /// Where the lossless readers' cursors begin.
+    fn gating_at(&self) -> usize {
         let lanes = self.descriptor.lanes as usize * layout::READER_LANE;
-        self.at(self.regions.readers as usize + layout::READER_LANES + lanes + seat as usize * layout::LINE)
+        self.regions.readers as usize + layout::READER_LANES + lanes
     }
 
     pub(crate) fn seat(&self, seat: u32) -> &SeatEntry {
@@ -204,6 +210,8 @@ impl Segment {
             mirrored: self.descriptor.mirrored,
             block: NonNull::from(self.lane_block(lane)),
             readers: NonNull::from(self.reader_lane(lane)),
+            // SAFETY: the cursors, and behind them the seats, lie inside the mapping, by the checked regions.
+            gating: unsafe { self.base().add(self.gating_at()).cast() },
             // SAFETY: the data of `lane` lies inside the mapping, by the checked regions.
             data: unsafe { self.base().add(data) },
             segment: Arc::clone(self),
@@ -230,6 +238,7 @@ pub(crate) struct Lane {
     mirrored: bool,
     block: NonNull<LaneBlock>,
     readers: NonNull<ReaderLane>,
+    gating: NonNull<GatingLine>,
     data: NonNull<u8>,
     segment: Arc<Segment>,
 }
@@ -269,6 +278,19 @@ impl Lane {
     #[inline]
     pub(crate) fn head(&self) -> &AtomicU64 {
         &self.readers().head.head
+    }
+
+    /// The cursors of lossless readers.
+    #[inline]
+    pub(crate) fn gating(&self) -> &[GatingLine] {
+        let seats = self.segment.descriptor.lossless as usize;
+        // SAFETY: so many lines of atomics lie in a row there (`Segment::lane`), in the mapping that `self` keeps alive.
+        unsafe { slice::from_raw_parts(self.gating.as_ptr(), seats) }
+    }
+
+    #[inline]
+    pub(crate) fn breaches(&self) -> &BreachWords {
+        &self.block().breaches
     }
 
     /// The smallest position that a sleeping reader waits for.

@@ -89,6 +89,20 @@ pub(crate) enum Site {
     ArmEach,
     /// It sleeps on the sequences of all of them.
     SleepOnEach,
+    /// L, producer's side: the fence between publishing `limit` and looking at the cursors again.
+    LeaseFence,
+    /// L: the producer looks at the cursors again before it uses the lease.
+    LeaseRescan,
+    /// L: `limit` never is below what was announced, by a predecessor that died perhaps.
+    LeaseAnnounced,
+    /// L, reader's side: the fence between its cursor and looking at `limit`.
+    GateFence,
+    /// L: a reader that comes too late moves up to what the producer promised to keep.
+    GateCheck,
+    /// B: a producer that may not wait moves the cursors of those it overtakes before it overwrites their frames.
+    BreachMoves,
+    /// B: a lossless reader moves its cursor by CAS, so that it notices.
+    CursorCas,
 }
 
 #[cfg(not(all(loom, test)))]

@@ -3,7 +3,7 @@
 
 mod support;
 
-use annulus::{Error, Kind, ProducerState, PushError, ReadError, Start, Strategy, Wait};
+use annulus::{AtLimit, Error, Kind, ProducerState, PushError, ReadError, Start, Strategy, Wait};
 use libtest_mimic::{Arguments, Trial};
 use std::io::{BufRead, Read, Write};
 use std::os::unix::fs::MetadataExt;
@@ -46,6 +46,15 @@ fn main() -> ExitCode {
             "a_child_that_lives_on_does_not_keep_its_parents_seat",
             a_child_that_lives_on_does_not_keep_its_parents_seat,
         ),
+        test(
+            "a_recorder_gets_every_frame_whatever_viewers_do",
+            a_recorder_gets_every_frame_whatever_viewers_do,
+        ),
+        test("a_stopped_recorder_is_waited_for", a_stopped_recorder_is_waited_for),
+        test("a_stopped_recorder_is_overtaken_and_told", a_stopped_recorder_is_overtaken_and_told),
+        test("a_killed_recorder_holds_nobody_up", a_killed_recorder_holds_nobody_up),
+        test("a_forked_recorder_has_no_seat", a_forked_recorder_has_no_seat),
+        test("a_recorder_whose_lock_was_closed_learns_of_it", a_recorder_whose_lock_was_closed_learns_of_it),
     ];
     libtest_mimic::run(&Arguments::from_args(), tests).exit_code()
 }
@@ -115,6 +124,9 @@ fn play(role: &str, place: PathBuf) {
         "lender" => lender(&place),
         "attaching forker" => attaching_forker(&place),
         "parent" => parent(&place),
+        "recorder" => recorder(&place),
+        "watcher" => watcher(&place),
+        "forking recorder" => forking_recorder(&place),
         other => panic!("no role {other}"),
     }
 }
@@ -650,4 +662,317 @@ fn parent(place: &std::path::Path) {
     say(child);
     std::thread::sleep(LONG);
     drop(producer);
+}
+
+/// With one seat for a recorder; some 100 KB, which is passed in no time.
+fn recorded(place: &std::path::Path, at_limit: AtLimit) -> annulus::Builder {
+    annulus::create("r").directory(place).capacity(12_000).lossless(1).at_limit(at_limit)
+}
+
+/// Reads every frame to the end, and says how many, and what it lost where.
+fn recorder(place: &std::path::Path) {
+    let mut reader = annulus::open("r").directory(place).lossless().observer::<u64>().unwrap();
+    say(reader.position());
+    let (mut next, mut frames, mut losses) = (reader.position(), 0, Vec::new());
+    let mut out = [0; 700];
+    loop {
+        match reader.read(&mut out, Wait::new().frames(100).timeout(LONG)) {
+            Ok(read) => {
+                let first = read.first_position;
+                assert_eq!(first, next + read.lost_before);
+                assert!(
+                    out[..read.frames].iter().copied().eq(first..first + read.frames as u64),
+                    "at {first}"
+                );
+                if read.lost_before > 0 {
+                    losses.push(format!("{}+{}", next, read.lost_before));
+                }
+                frames += read.frames;
+                next = first + read.frames as u64;
+            }
+            Err(ReadError::Lapped { lost }) => {
+                losses.push(format!("{next}+{lost}"));
+                next += lost;
+            }
+            Err(ReadError::Ended { position }) => {
+                assert_eq!(position, next);
+                return say(format!("{frames} frames, lost {} at {losses:?}", reader.lost()));
+            }
+            Err(other) => panic!("{other} at {next}"),
+        }
+    }
+}
+
+/// Looks at what is new, and says at the end what it missed.
+fn watcher(place: &std::path::Path) {
+    let mut viewer = annulus::open("r").directory(place).observer::<u64>().unwrap();
+    say("ready");
+    let mut out = [0; 1000];
+    loop {
+        match viewer.read(&mut out, Wait::new().timeout(LONG)) {
+            Ok(read) => {
+                let first = read.first_position;
+                assert!(
+                    out[..read.frames].iter().copied().eq(first..first + read.frames as u64),
+                    "at {first}"
+                );
+            }
+            Err(ReadError::Lapped { .. }) => {}
+            Err(ReadError::Ended { .. }) => return say(format!("lost {}", viewer.lost())),
+            Err(other) => panic!("{other}"),
+        }
+    }
+}
+
+impl Actor {
+    /// Stops it, and waits until it is stopped.
+    fn stop(&self) {
+        self.signal(libc::SIGSTOP);
+        let mut status = 0;
+        // SAFETY: the status lives through the call.
+        #[allow(unsafe_code)]
+        let stopped = unsafe { libc::waitpid(self.pid() as i32, &raw mut status, libc::WUNTRACED) };
+        assert_eq!(stopped, self.pid() as i32);
+        assert!(libc::WIFSTOPPED(status));
+    }
+}
+
+/// The next so many frames: each holds its position.
+fn counted(producer: &annulus::Producer<u64>, count: u64) -> Vec<u64> {
+    (producer.position()..producer.position() + count).collect()
+}
+
+fn a_recorder_gets_every_frame_whatever_viewers_do() {
+    let place = Place::new();
+    let mut producer = recorded(place.path(), AtLimit::Full).producer::<u64>().unwrap();
+    let ring = producer.info().capacity;
+    let mut recorder = Actor::start(&place, "recorder");
+    let mut viewers: Vec<Actor> = (0..10).map(|_| Actor::start(&place, "watcher")).collect();
+    assert_eq!(recorder.line(), "0");
+    assert!(viewers.iter_mut().all(|viewer| viewer.line() == "ready"));
+    for viewer in &viewers {
+        viewer.stop();
+        for _ in 0..30 {
+            let block = counted(&producer, ring / 10);
+            producer.push_wait(&block, Some(LONG)).unwrap();
+        }
+        viewer.signal(libc::SIGCONT);
+    }
+    let (position, breaches) = (producer.position(), producer.breaches());
+    producer.finish();
+    assert_eq!(recorder.line(), format!("{position} frames, lost 0 at []"));
+    assert_eq!(breaches.frames, 0);
+    for mut viewer in viewers {
+        let said = viewer.line();
+        let lost: u64 = said.strip_prefix("lost ").unwrap_or_else(|| panic!("{said}")).parse().unwrap();
+        assert!(lost >= ring, "who was stopped for three rings was waited for: {said}");
+    }
+}
+
+fn a_stopped_recorder_is_waited_for() {
+    let place = Place::new();
+    let mut producer = recorded(place.path(), AtLimit::Full).producer::<u64>().unwrap();
+    let ring = producer.info().capacity;
+    let mut recorder = Actor::start(&place, "recorder");
+    assert_eq!(recorder.line(), "0");
+    for _ in 0..3 {
+        recorder.stop();
+        let mut pushed = 0;
+        let full = loop {
+            let block = counted(&producer, 100);
+            match producer.push(&block) {
+                Ok(()) => pushed += 100,
+                Err(error) => break error,
+            }
+            assert!(pushed <= ring, "more than there is room for");
+        };
+        assert_eq!(full, PushError::Full);
+        // It is stopped, not dead: it keeps its seat, for longer than anybody looks for the dead.
+        let block = counted(&producer, 200);
+        let brief = Some(Duration::from_millis(350));
+        assert_eq!(producer.push_wait(&block, brief), Err(PushError::Timeout { pushed: 0 }));
+        match annulus::open("r").directory(place.path()).lossless().observer::<u64>() {
+            Err(Error::NoSeat { holders, .. }) => assert_eq!(holders, [recorder.pid()]),
+            other => panic!("{other:?}"),
+        }
+        recorder.signal(libc::SIGCONT);
+        producer.push_wait(&block, Some(LONG)).unwrap();
+    }
+    let (position, breaches) = (producer.position(), producer.breaches());
+    producer.finish();
+    assert_eq!(recorder.line(), format!("{position} frames, lost 0 at []"));
+    assert_eq!((breaches.times, breaches.frames), (0, 0));
+}
+
+fn a_stopped_recorder_is_overtaken_and_told() {
+    let place = Place::new();
+    let mut producer = recorded(place.path(), AtLimit::Overwrite).producer::<u64>().unwrap();
+    let ring = producer.info().capacity;
+    let mut recorder = Actor::start(&place, "recorder");
+    assert_eq!(recorder.line(), "0");
+    let block = counted(&producer, ring / 2);
+    producer.push(&block).unwrap();
+    recorder.stop();
+    for _ in 0..50 {
+        let block = counted(&producer, ring / 10);
+        producer.push(&block).unwrap();
+    }
+    let status = place.open("r").status().unwrap();
+    let seated = status.attached.iter().find(|one| one.role == annulus::Role::Lossless).unwrap();
+    assert_eq!(seated.pid, recorder.pid(), "stopped is not dead");
+    let (position, breaches) = (producer.position(), producer.breaches());
+    assert_eq!((status.breaches, breaches.times), (breaches, 1));
+    producer.finish();
+    recorder.signal(libc::SIGCONT);
+    let (said, lost) = (recorder.line(), breaches.frames);
+    assert!(
+        said.starts_with(&format!("{} frames, lost {lost} at [\"", position - lost)),
+        "{said} of {position}"
+    );
+    // It was somewhere in the first half when it was stopped; all that it lost it lost there.
+    let at = said.split('"').nth(1).unwrap();
+    let (from, count) = at.split_once('+').unwrap();
+    assert!(from.parse::<u64>().unwrap() <= ring / 2 && count.parse() == Ok(lost), "{said}");
+    assert!(lost > 3 * ring && lost <= position - ring / 2, "{said}");
+}
+
+fn a_killed_recorder_holds_nobody_up() {
+    let place = Place::new();
+    let mut producer = recorded(place.path(), AtLimit::Full).producer::<u64>().unwrap();
+    let ring = producer.info().capacity;
+    for waits in [false, true] {
+        let mut recorder = Actor::start(&place, "recorder");
+        recorder.line();
+        recorder.stop();
+        let full = loop {
+            let block = counted(&producer, 100);
+            if let Err(error) = producer.push(&block) {
+                break error;
+            }
+        };
+        assert_eq!(full, PushError::Full);
+        let block = counted(&producer, ring / 2);
+        if waits {
+            // In the middle of a wait.
+            let killing = std::thread::spawn(move || {
+                std::thread::sleep(Duration::from_millis(30));
+                recorder.kill();
+            });
+            producer.push_wait(&block, Some(LONG)).unwrap();
+            killing.join().unwrap();
+        } else {
+            recorder.kill();
+            // A reader's lock on the dead one's seat is nobody who lives.
+            let object = std::fs::File::open(&producer.info().path).unwrap();
+            assert!(support::lock(&object, libc::F_RDLCK, (1 << 40) + 1));
+            let until = Instant::now() + LONG;
+            while let Err(error) = producer.push(&block) {
+                assert_eq!(error, PushError::Full);
+                assert!(Instant::now() < until, "the dead are waited for");
+            }
+        }
+        let block = counted(&producer, ring);
+        producer.push(&block).unwrap();
+    }
+    drop(producer);
+    place.open("r").remove().unwrap();
+
+    // Where nobody is waited for, the dead are not counted either.
+    let mut producer = recorded(place.path(), AtLimit::Overwrite).producer::<u64>().unwrap();
+    let mut recorder = Actor::start(&place, "recorder");
+    recorder.line();
+    recorder.kill();
+    for _ in 0..50 {
+        let block = counted(&producer, ring / 10);
+        producer.push(&block).unwrap();
+    }
+    assert_eq!(producer.breaches().frames, 0, "a dead one was overtaken");
+    drop(producer);
+    assert_eq!(place.objects(), ["r@v1.l1"], "what it had not recorded can be salvaged");
+    let mut heir = place.open("r").lossless().start(Start::Oldest).observer::<u64>().unwrap();
+    assert!(heir.try_read(&mut [0; 10]).is_ok());
+    drop(heir);
+    assert!(place.objects().is_empty(), "its seat was left in order");
+}
+
+fn forking_recorder(place: &std::path::Path) {
+    let mut reader = annulus::open("r").directory(place).lossless().observer::<u64>().unwrap();
+    // SAFETY: this process has one thread.
+    #[allow(unsafe_code)]
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        assert_eq!(reader.try_read(&mut [0; 10]), Err(ReadError::Forked));
+        reader.seek(Start::Now);
+        drop(reader);
+        say("child");
+        std::process::exit(0);
+    }
+    let mut status = 0;
+    // SAFETY: the status lives through the call.
+    #[allow(unsafe_code)]
+    unsafe {
+        libc::waitpid(child, &raw mut status, 0)
+    };
+    assert_eq!(status, 0);
+    say(reader.position());
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line).unwrap();
+    say(reader.try_read(&mut [0; 100]).unwrap().lost_before);
+}
+
+fn a_forked_recorder_has_no_seat() {
+    let place = Place::new();
+    let mut producer = recorded(place.path(), AtLimit::Full).producer::<u64>().unwrap();
+    let block = counted(&producer, 50);
+    producer.push(&block).unwrap();
+    let mut forker = Actor::start(&place, "forking recorder");
+    assert_eq!((forker.line(), forker.line()), ("child".into(), "50".into()));
+    let block = counted(&producer, producer.info().capacity);
+    producer.push(&block).unwrap();
+    assert_eq!(producer.push(&[0]), Err(PushError::Full), "the child gave nothing back");
+    forker.child.stdin.as_mut().unwrap().write_all(b"go\n").unwrap();
+    assert_eq!(forker.line(), "0");
+}
+
+/// A program that closes all descriptors loses its seat: it must not keep frames, nor move another's cursor.
+fn a_recorder_whose_lock_was_closed_learns_of_it() {
+    let place = Place::new();
+    let mut producer = recorded(place.path(), AtLimit::Full).producer::<u64>().unwrap();
+    let ring = producer.info().capacity;
+    let before: Vec<PathBuf> = descriptors();
+    let mut first = place.open("r").lossless().observer::<u64>().unwrap();
+    let path = place.path().join("r@v1.l1");
+    let found = std::fs::metadata(&path).unwrap();
+    let mut closed = 0;
+    for entry in descriptors().into_iter().filter(|entry| !before.contains(entry)) {
+        if std::fs::metadata(&entry)
+            .is_ok_and(|other| (other.dev(), other.ino()) == (found.dev(), found.ino()))
+        {
+            // SAFETY: what a careless program does; the library is to survive it.
+            #[allow(unsafe_code)]
+            unsafe {
+                libc::close(entry.file_name().unwrap().to_str().unwrap().parse().unwrap())
+            };
+            closed += 1;
+        }
+    }
+    assert_eq!(closed, 1, "a handle has one open of the object");
+    for _ in 0..3 {
+        let block = counted(&producer, ring);
+        producer.push_wait(&block, Some(LONG)).unwrap();
+    }
+    assert_eq!(first.try_read(&mut [0; 10]), Err(ReadError::Superseded), "nobody waited for it");
+    let second = place.open("r").lossless().observer::<u64>().unwrap();
+    assert_eq!(first.try_read(&mut [0; 10]), Err(ReadError::Superseded));
+    first.seek(Start::Now);
+    drop(first);
+    let block = counted(&producer, ring);
+    producer.push(&block).unwrap();
+    assert_eq!(producer.push(&[0]), Err(PushError::Full), "the second one's cursor stays");
+    drop(second);
+    producer.push(&[0]).unwrap();
+}
+
+fn descriptors() -> Vec<PathBuf> {
+    std::fs::read_dir("/proc/self/fd").unwrap().map(|entry| entry.unwrap().path()).collect()
 }

@@ -5,12 +5,14 @@ use super::gate;
 use crate::descriptor::Kind;
 use crate::lane::readable;
 use crate::layout::{GATE_BYTE, RETIRED, SEAT_BYTES};
-use crate::ring::{Death, Peers};
+use crate::ring::{Death, Peers, broadcast};
 use crate::seat::{self, Role, Seat};
 use crate::segment::Segment;
 use crate::shm::directory::{Directory, Scope};
 use crate::shm::lock::{LockFile, Mode};
 use crate::sync::Ordering::{Relaxed, SeqCst};
+use crate::wait::SLICE;
+use core::cell::Cell;
 use core::time::Duration;
 use std::io;
 use std::sync::Arc;
@@ -27,6 +29,8 @@ pub(crate) struct Attachment {
     pub(super) seat: Option<Seat>,
     pub(super) directory: Directory,
     pub(super) object: String,
+    /// When we last looked for readers that died.
+    pub(super) buried: Cell<Option<Instant>>,
 }
 
 impl Attachment {
@@ -54,6 +58,17 @@ impl Attachment {
 
     pub(crate) fn scope(&self) -> Scope {
         self.directory.scope()
+    }
+
+    /// Which of the lossless readers this one is, if it is one.
+    pub(crate) fn lossless(&self) -> Option<u32> {
+        self.seat.and_then(|seat| seat::lossless(self.segment.descriptor(), seat.index))
+    }
+
+    /// Whether the seat is still ours, as far as its entry says.
+    #[inline]
+    pub(crate) fn is_seated(&self) -> bool {
+        self.seat.is_some_and(|seat| seat::is_ours(&self.segment, &seat))
     }
 
     /// Whether this handle came here through `fork`.
@@ -88,6 +103,9 @@ impl Attachment {
 
     fn leave(&self) -> io::Result<()> {
         let Some(seat) = self.seat else { return Ok(()) };
+        if let Some(number) = self.lossless() {
+            broadcast::leave(&self.segment.lane(0), number); // while the seat is ours
+        }
         seat::leave(&self.segment, &seat);
         let done = self.clean_up();
         // Unlocked, not just closed: a child that was forked at an unlucky moment may have a copy of the descriptor.
@@ -134,7 +152,7 @@ impl Attachment {
         })
     }
 
-    /// Whether a producer or consumer died here: then the ring stays, to be resumed or salvaged.
+    /// Whether a producer, consumer or lossless reader died here: then the ring stays, to be resumed or salvaged.
     fn left_behind(&self) -> io::Result<bool> {
         for seat in 0..seat::range(self.segment.descriptor(), Role::Lossless).end {
             if seat::died(&self.lock, &self.segment, seat)? {
@@ -148,6 +166,19 @@ impl Attachment {
 impl Peers for Attachment {
     fn death(&self, lane: u32) -> Option<Death> {
         seat::death(&self.lock, &self.segment, lane)
+    }
+
+    /// Asks once a slice at most: a reader that stands still is at the limit of each push.
+    fn bury(&self) -> bool {
+        if self.segment.descriptor().lossless == 0 {
+            return false;
+        }
+        let now = Instant::now();
+        if self.buried.get().is_some_and(|last| now.duration_since(last) < SLICE) {
+            return false;
+        }
+        self.buried.set(Some(now));
+        seat::bury(&self.lock, &self.segment).unwrap_or(false)
     }
 }
 

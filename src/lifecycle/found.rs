@@ -12,6 +12,7 @@ use crate::shm::directory::{Directory, Scope};
 use crate::shm::lock::{LockFile, Mode};
 use crate::sync::Ordering::{Relaxed, SeqCst};
 use crate::wait::Event;
+use core::cell::Cell;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -165,7 +166,7 @@ impl Opened {
 
     pub(super) fn attach(self, segment: Arc<Segment>, seat: Option<Seat>) -> Attachment {
         let Self { lock, directory, object, .. } = self;
-        Attachment { segment, lock: Arc::new(lock), seat, directory, object }
+        Attachment { segment, lock: Arc::new(lock), seat, directory, object, buried: Cell::default() }
     }
 
     /// Takes the name away from an object that nobody holds, and tells those who still look at it.

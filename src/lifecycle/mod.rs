@@ -22,6 +22,7 @@ use crate::shm::directory::{Access, Directory};
 use crate::shm::lock::{LockFile, Mode};
 use crate::sync::Ordering::SeqCst;
 use crate::time::monotonic_ns;
+use core::cell::Cell;
 use core::time::Duration;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -78,6 +79,14 @@ fn no_seat(segment: &Segment, role: Role, name: &str) -> Error {
     }
 }
 
+/// That `holder` of a seat keeps the name.
+fn held_by(segment: &Segment, holder: u32, name: &str) -> Error {
+    match seat::role(segment.descriptor(), holder) {
+        Role::Lossless => Error::LosslessBusy { name: name.into(), pid: seat::pid(segment, holder) },
+        role => no_seat(segment, role, name),
+    }
+}
+
 /// For a message only: whether the process of that number, as seen from here, is stopped.
 fn is_stopped(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
@@ -86,12 +95,14 @@ fn is_stopped(pid: u32) -> bool {
 }
 
 fn check_role(descriptor: &Descriptor, role: Role, name: &str) -> Result<(), Error> {
+    let wrong = |why| Err(Error::WrongKind { name: name.into(), kind: descriptor.kind, why });
     match role {
         Role::Consumer if descriptor.kind == Kind::Broadcast => Err(wrong_consumer(Kind::Broadcast, name)),
-        Role::Observer if descriptor.unobserved => {
-            let why = "it was created without observers";
-            Err(Error::WrongKind { name: name.into(), kind: descriptor.kind, why })
+        Role::Lossless if descriptor.kind != Kind::Broadcast => wrong("nothing is overwritten there; be its consumer"),
+        Role::Lossless if descriptor.lossless == 0 => {
+            wrong("it was created without seats for lossless readers; observe it, or create it with some")
         }
+        Role::Observer if descriptor.unobserved => wrong("it was created without observers"),
         _ => Ok(()),
     }
 }
@@ -216,7 +227,7 @@ pub(crate) fn create(
         if let Err(holder) = found.retire(until, &text)? {
             let segment = found.map(Rights::Look)?;
             return Err(if same {
-                no_seat(&segment, seat::role(found.descriptor(), holder), &text)
+                held_by(&segment, holder, &text)
             } else {
                 Error::Incompatible {
                     name: text,
@@ -261,8 +272,8 @@ fn build(
     if !directory.link(&lock, object)? {
         return Ok(None);
     }
-    let lock = Arc::new(lock);
-    Ok(Some(Attachment { segment, lock, seat, directory: directory.clone(), object: object.into() }))
+    let (lock, directory, object) = (Arc::new(lock), directory.clone(), object.into());
+    Ok(Some(Attachment { segment, lock, seat, directory, object, buried: Cell::default() }))
 }
 
 /// Removes a stream, unless a producer, consumer or lossless reader holds it; with `force`, even then. Those who
@@ -291,7 +302,7 @@ pub(crate) fn remove(
         Ok(()) => Ok(()),
         Err(holder) => {
             let segment = found.map(Rights::Look)?;
-            Err(no_seat(&segment, seat::role(found.descriptor(), holder), &text))
+            Err(held_by(&segment, holder, &text))
         }
     }
 }

@@ -12,14 +12,14 @@ use loom::cell::UnsafeCell;
 use loom::thread;
 use std::sync::Arc;
 
-const FRAME: usize = 16;
+pub(super) const FRAME: usize = 16;
 
 fn word(epoch: u64, position: u64, place: u64) -> u64 {
     let value = epoch << 32 | position;
     if place == 0 { value } else { !value }
 }
 
-fn frame(epoch: u64, position: u64) -> [u8; FRAME] {
+pub(super) fn frame(epoch: u64, position: u64) -> [u8; FRAME] {
     let mut bytes = [0; FRAME];
     bytes[..8].copy_from_slice(&word(epoch, position, 0).to_le_bytes());
     bytes[8..].copy_from_slice(&word(epoch, position, 1).to_le_bytes());
@@ -27,12 +27,12 @@ fn frame(epoch: u64, position: u64) -> [u8; FRAME] {
 }
 
 /// A lane of `capacity` frames; those before `tail` were published in epoch 0.
-fn lane(capacity: u64, tail: u64) -> Lane {
+pub(super) fn lane(capacity: u64, tail: u64) -> Lane {
     Lane::begun(capacity, 2, 0, tail, |position, place| word(0, position, place))
 }
 
 /// Position and epoch of a frame that was copied out whole.
-fn whole(bytes: &[u8]) -> (u64, u64) {
+pub(super) fn whole(bytes: &[u8]) -> (u64, u64) {
     let word = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
     assert_eq!(word(0), !word(8), "a torn frame");
     (word(0) & 0xFFFF_FFFF, word(0) >> 32)
@@ -220,12 +220,12 @@ fn exclusive() {
 
 /// What frames are while they are used in place: plain memory, which loom guards against any race.
 #[expect(clippy::arc_with_non_send_sync, reason = "loom's threads take turns on one")]
-fn cells() -> Arc<[UnsafeCell<()>; 2]> {
+pub(super) fn cells() -> Arc<[UnsafeCell<()>; 2]> {
     Arc::new([UnsafeCell::new(()), UnsafeCell::new(())])
 }
 
 /// Fills frames in place, as often as it is let.
-fn fill(writer: &mut Writer, cells: &[UnsafeCell<()>; 2], attempts: usize, seen: &Seen) {
+pub(super) fn fill(writer: &mut Writer, cells: &[UnsafeCell<()>; 2], attempts: usize, seen: &Seen) {
     for _ in 0..attempts {
         match writer.check_space(1) {
             Ok(()) => {

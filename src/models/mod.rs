@@ -12,6 +12,7 @@
 //! models take the notifier's full fence.
 
 mod lane;
+mod lossless;
 mod queue;
 mod wait;
 
@@ -128,6 +129,15 @@ counter_tests! {
     queue_space: "queue::space" needs SpaceNotify GroupCas;
     queue_finish: "queue::finish" needs FinishKick EndRelease VerdictReload;
     two_streams: "wait::two_streams" needs ArmEach SleepOnEach NotifyFence ArmFence ArmRecheck SeqBump;
+    attach: "lossless::attach" needs LeaseFence LeaseRescan GateFence GateCheck SpaceCheck TailRelease TailAcquire;
+    kept: "lossless::kept" needs HeadRelease LeaseFence SpaceCheck TailRelease TailAcquire;
+    passed: "lossless::passed" needs HeadRelease HeadAcquire;
+    overtaken: "lossless::overtaken" needs BreachMoves CursorCas TailRelease TailAcquire;
+    late: "lossless::late" needs LeaseFence GateFence GateCheck BreachMoves;
+    heir: "lossless::heir" needs LeaseAnnounced, and of its own SeatOrders;
+    recorder: "lossless::recorder" needs SpaceNotify SpaceClause ArmFence NotifyFence ArmRecheck;
+    two_recorders: "lossless::two_recorders" needs SpaceNotify ArmRecheck;
+    leaving: "lossless::leaving" needs ArmRecheck SpaceNotify;
 }
 
 /// Runs the model again, in a process of its own, with each thing that it claims to need broken in turn, and
@@ -185,6 +195,7 @@ every_site! {
     SwapBeforeBump SeqBeforeArm ArmMin SpaceNotify SpaceClause FullArms FullFence SpaceDisarm FinishKick
     GroupArmsAll GroupRearm GroupFence GroupPassOn
     ArmEach SleepOnEach
+    LeaseFence LeaseRescan LeaseAnnounced GateFence GateCheck BreachMoves CursorCas
 }
 
 #[test]

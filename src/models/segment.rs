@@ -6,7 +6,7 @@
 
 use crate::copy::Words;
 use crate::index::Geometry;
-use crate::layout::{LIVE, NONE, ProducerLine, SpaceLine};
+use crate::layout::{BreachWords, GatingLine, LIVE, NONE, ProducerLine, SpaceLine};
 use crate::sync::{AtomicU64, EventWord};
 use core::fmt;
 use core::time::Duration;
@@ -19,6 +19,8 @@ struct Memory {
     armed_group: AtomicU64,
     space: SpaceLine,
     stream: Arc<Stream>,
+    gating: Vec<GatingLine>,
+    breaches: BreachWords,
     words: Vec<AtomicU64>,
 }
 
@@ -99,9 +101,18 @@ impl Lane {
             armed_group: AtomicU64::new(NONE),
             space: SpaceLine { armed: AtomicU64::new(NONE), seq: EventWord::new(0) },
             stream: Arc::clone(stream),
+            gating: Vec::new(),
+            breaches: BreachWords { times: AtomicU64::new(0), frames: AtomicU64::new(0) },
             words: words.into_iter().map(AtomicU64::new).collect(),
         };
         Self { index: 0, geometry: Geometry::model(capacity, frame_words * 8), memory: Arc::new(memory) }
+    }
+
+    /// With so many seats for lossless readers, all of them free. Right after it was begun.
+    pub(crate) fn with_lossless(mut self, seats: usize) -> Self {
+        let memory = Arc::get_mut(&mut self.memory).expect("nobody has it yet");
+        memory.gating = (0..seats).map(|_| GatingLine { cursor: AtomicU64::new(NONE) }).collect();
+        self
     }
 
     /// The same lane, for another handle.
@@ -131,6 +142,14 @@ impl Lane {
 
     pub(crate) fn space(&self) -> &SpaceLine {
         &self.memory.space
+    }
+
+    pub(crate) fn gating(&self) -> &[GatingLine] {
+        &self.memory.gating
+    }
+
+    pub(crate) fn breaches(&self) -> &BreachWords {
+        &self.memory.breaches
     }
 
     pub(crate) fn data_event(&self) -> &EventWord {

@@ -159,15 +159,15 @@ fn two_streams() {
 }
 
 /// A lane whose frames are one word: their position.
-fn ring(capacity: u64, head: u64, tail: u64) -> Lane {
+pub(super) fn ring(capacity: u64, head: u64, tail: u64) -> Lane {
     Lane::begun(capacity, 1, head, tail, |position, _| position)
 }
 
-fn frames(positions: core::ops::Range<u64>) -> Vec<u8> {
+pub(super) fn frames(positions: core::ops::Range<u64>) -> Vec<u8> {
     positions.flat_map(u64::to_le_bytes).collect()
 }
 
-fn producer(lane: &Lane, gated: bool) -> Producer {
+pub(super) fn producer(lane: &Lane, gated: bool) -> Producer {
     Producer::new(Writer::take_over(lane.again(), gated, false).unwrap(), Fences::register())
 }
 
@@ -177,7 +177,7 @@ fn consumer(lane: &Lane) -> Consumer {
 
 /// Nobody dies.
 #[derive(Debug)]
-struct Immortal;
+pub(super) struct Immortal;
 
 impl Peers for Immortal {
     fn death(&self, _: u32) -> Option<Death> {
@@ -208,7 +208,7 @@ fn space() {
         let producer = thread::spawn(move || {
             for position in 1..4 {
                 let wait = Wait::new().strategy(Strategy::Block);
-                pushing.push_wait(&frames(position..position + 1), 1, wait).unwrap();
+                pushing.push_wait(&frames(position..position + 1), 1, wait, &Immortal).unwrap();
             }
             assert_eq!(waits.space().armed.load(Relaxed), NONE, "a wait that is over leaves its arm");
         });
@@ -234,7 +234,7 @@ fn batches() {
         let mut taking = consumer(&lane);
         let producer = thread::spawn(move || {
             let wait = Wait::new().strategy(Strategy::Block);
-            pushing.push_wait(&frames(3..5), 2, wait).unwrap();
+            pushing.push_wait(&frames(3..5), 2, wait, &Immortal).unwrap();
         });
         let seen = seen.clone();
         let consumer = thread::spawn(move || {
@@ -261,7 +261,7 @@ fn again() {
         let mut taking = consumer(&lane);
         let producer = thread::spawn(move || {
             let wait = Wait::new().strategy(Strategy::Block);
-            pushing.push_wait(&frames(5..7), 2, wait).unwrap();
+            pushing.push_wait(&frames(5..7), 2, wait, &Immortal).unwrap();
         });
         let seen = seen.clone();
         let consumer = thread::spawn(move || {
@@ -289,10 +289,10 @@ fn polled() {
         });
         let seen = seen.clone();
         let producer = thread::spawn(move || {
-            assert_eq!(pushing.push(&frames(3..5), 2), Err(PushError::Full));
+            assert_eq!(pushing.push(&frames(3..5), 2, &Immortal), Err(PushError::Full));
             // It would try again for ever; here it does when something has changed.
             let mut taking = consumer.join().unwrap();
-            pushing.push(&frames(3..5), 2).unwrap();
+            pushing.push(&frames(3..5), 2, &Immortal).unwrap();
             assert_eq!(take(&mut taking, 2, 2), Ok(2));
             seen.saw("space");
         });
@@ -310,8 +310,8 @@ fn drained() {
         let mut taking = consumer(&lane);
         let producer = thread::spawn(move || {
             let wait = Wait::new().strategy(Strategy::Block);
-            pushing.push(&frames(0..1), 1).unwrap();
-            assert_eq!(pushing.drain(wait), Ok(()));
+            pushing.push(&frames(0..1), 1, &Immortal).unwrap();
+            assert_eq!(pushing.drain(wait, &Immortal), Ok(()));
             pushing.finish();
         });
         let seen = seen.clone();
@@ -358,7 +358,7 @@ fn retired() {
         let mut pushing = producer(&lane, true);
         let mut taking = consumer(&lane);
         let producer = thread::spawn(move || {
-            pushing.push(&frames(0..1), 1).unwrap();
+            pushing.push(&frames(0..1), 1, &Immortal).unwrap();
             lane.state().store(RETIRED, SeqCst);
             Event { armed: lane.armed(), seq: lane.data_event() }.kick();
         });
@@ -394,7 +394,7 @@ fn gone() {
         let seat = Arc::new(AtomicU64::new(1));
         let left = Arc::clone(&seat);
         let producer = thread::spawn(move || {
-            pushing.push(&frames(0..1), 1).unwrap();
+            pushing.push(&frames(0..1), 1, &Immortal).unwrap();
             left.store(0, Release); // the kernel unlocks it
         });
         let seen = seen.clone();

@@ -1,27 +1,97 @@
 //! Observers: any number of them, on any kind of ring. They take nothing and hold nobody up; who is too slow
-//! is lapped, and told by how much.
+//! is lapped, and told by how much. One in a lossless seat is waited for, or told what it was not waited for; each read
+//! gives back what it read, and is followed by a notification of space.
 
 use super::set::{Awaiting, Detached};
-use super::{Frames, Peers, ReadError, Told};
-use crate::lane;
+use super::{Frames, Peers, ReadError, Told, space_event};
+use crate::lane::{self, Observed};
 use crate::segment::Lane;
-use crate::wait::Wait;
+use crate::sync::{Site, holds};
+use crate::wait::{Fences, Wait};
+
+/// The reader in a lossless seat leaves it: nobody waits for it any more. It still holds the seat.
+pub(crate) fn leave(lane: &Lane, seat: u32) {
+    if let Some(line) = lane.gating().get(seat as usize) {
+        lane::free(line);
+        if holds(Site::SpaceNotify) {
+            space_event(lane).kick();
+        }
+    }
+}
+
+/// Where an observing end is.
+#[derive(Debug)]
+enum Cursor {
+    Own(lane::Observer),
+    Seated(lane::Lossless, Fences),
+}
+
+impl Cursor {
+    fn lane(&self) -> &Lane {
+        match self {
+            Self::Own(cursor) => cursor.lane(),
+            Self::Seated(cursor, _) => cursor.lane(),
+        }
+    }
+
+    fn position(&self) -> u64 {
+        match self {
+            Self::Own(cursor) => cursor.position(),
+            Self::Seated(cursor, _) => cursor.position(),
+        }
+    }
+
+    /// Wakes a producer that waits for what this reader has given back.
+    #[inline]
+    fn notify(&self) {
+        if let Self::Seated(cursor, fences) = self
+            && holds(Site::SpaceNotify)
+        {
+            space_event(cursor.lane()).notify(cursor.position(), *fences);
+        }
+    }
+}
 
 /// An observing end.
 #[derive(Debug)]
 pub(crate) struct Observer {
-    cursor: lane::Observer,
+    cursor: Cursor,
     told: Told,
     lost: u64,
+    /// Frames right before the cursor that were gone when it came there: the next read says so.
+    skipped: u64,
 }
 
 impl Observer {
     pub(crate) fn new(cursor: lane::Observer) -> Self {
-        Self { told: Told::new(cursor.lane()), cursor, lost: 0 }
+        Self { told: Told::new(cursor.lane()), cursor: Cursor::Own(cursor), lost: 0, skipped: 0 }
     }
 
-    pub(crate) fn cursor(&mut self) -> &mut lane::Observer {
-        &mut self.cursor
+    /// One that holds a lossless seat, and missed `skipped` frames when it sat down.
+    pub(crate) fn lossless(cursor: lane::Lossless, skipped: u64, fences: Fences) -> Self {
+        Self { told: Told::new(cursor.lane()), cursor: Cursor::Seated(cursor, fences), lost: 0, skipped }
+    }
+
+    /// Moves. How many frames right before it were gone already.
+    pub(crate) fn seek(&mut self, position: u64) -> u64 {
+        self.skipped = 0;
+        match &mut self.cursor {
+            Cursor::Own(cursor) => {
+                cursor.seek(position);
+                0 // the next read finds out
+            }
+            Cursor::Seated(cursor, _) => {
+                let moved = cursor.seek(position);
+                self.lost += moved.lost;
+                self.cursor.notify();
+                moved.skipped
+            }
+        }
+    }
+
+    /// Frames right before the cursor that the next read is to count as lost.
+    pub(crate) fn missed(&mut self, frames: u64) {
+        self.skipped = frames;
     }
 
     pub(crate) fn position(&self) -> u64 {
@@ -40,7 +110,15 @@ impl Observer {
     /// Copies up to `most` frames out, if there are any.
     #[inline]
     pub(crate) fn read(&mut self, out: &mut [u8], most: u64) -> Result<Frames, ReadError> {
-        let observed = self.cursor.read(out, most)?;
+        let observed = match &mut self.cursor {
+            Cursor::Own(cursor) => cursor.read(out, most)?,
+            Cursor::Seated(cursor, _) => {
+                let read = cursor.read(out, most);
+                self.cursor.notify(); // also what it was overtaken by
+                let read = read?;
+                Observed { lost: read.lost + core::mem::take(&mut self.skipped), ..read }
+            }
+        };
         self.lost += observed.lost;
         if observed.frames == 0 {
             return Err(match observed.lost {

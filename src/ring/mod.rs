@@ -5,6 +5,7 @@
 //! | `spsc` | [`Producer`], gated by `head` | [`spsc::Consumer`], exclusive | [`broadcast::Observer`] |
 //! | `mpmc` | a [`Producer`] for each lane, gated by its `head` | [`mpmc::Consumer`], a group | [`broadcast::Observer`] |
 //! | `broadcast` | [`Producer`], never full | none | [`broadcast::Observer`] |
+//! | the same, with lossless seats | [`Producer`], gated by their cursors, or overtaking them | none | both of [`broadcast::Observer`] |
 //!
 //! Any of them may be waited for alone, by its `await_*`, or as one of many, as a [`set::Waiter`].
 //!
@@ -18,7 +19,7 @@ pub(crate) mod spsc;
 
 pub use outcome::{Frames, PushError, ReadError, Restart};
 
-use crate::lane::{self, WriteError, Writer, readable};
+use crate::lane::{self, Breaches, WriteError, Writer, readable};
 use crate::layout::{NONE, RETIRED};
 use crate::segment::Lane;
 use crate::sync::Ordering::{Acquire, Relaxed, SeqCst};
@@ -39,6 +40,11 @@ pub(crate) struct Death {
 pub(crate) trait Peers: fmt::Debug {
     /// Whether the producer of `lane` died.
     fn death(&self, lane: u32) -> Option<Death>;
+
+    /// Lets nobody wait for lossless readers that died. True if there were any.
+    fn bury(&self) -> bool {
+        false
+    }
 }
 
 /// Where readers of a lane sleep.
@@ -71,13 +77,21 @@ pub(crate) struct Producer {
     fences: Fences,
     /// A group consumes the lane.
     shared: bool,
+    /// Whether it overtakes lossless readers instead of being full.
+    overtakes: bool,
 }
 
 impl Producer {
     /// A producer that took the lane over. Sleeping readers learn of it.
     pub(crate) fn new(writer: Writer, fences: Fences) -> Self {
         kick(writer.lane());
-        Self { shared: writer.lane().is_shared(), writer, fences }
+        Self { shared: writer.lane().is_shared(), writer, fences, overtakes: false }
+    }
+
+    /// What it does at the limit of a lossless reader.
+    pub(crate) fn overtaking(mut self, overtakes: bool) -> Self {
+        self.overtakes = overtakes;
+        self
     }
 
     pub(crate) fn writer(&mut self) -> &mut Writer {
@@ -94,15 +108,46 @@ impl Producer {
 
     /// Pushes all of `frames`, or nothing. Never waits.
     #[inline]
-    pub(crate) fn push(&mut self, frames: &[u8], count: u64) -> Result<(), PushError> {
-        self.writer.write(frames, count).map_err(|error| self.refused(error, count))?;
+    pub(crate) fn push(&mut self, frames: &[u8], count: u64, peers: &impl Peers) -> Result<(), PushError> {
+        if let Err(error) = self.writer.write(frames, count) {
+            self.make_space(error, count, peers)?;
+            self.writer.write(frames, count).map_err(|error| self.refused(error, count))?;
+        }
         self.notify();
         Ok(())
     }
 
     /// Whether `count` frames may be written now.
-    pub(crate) fn check_space(&mut self, count: u64) -> Result<(), PushError> {
-        self.writer.check_space(count).map_err(|error| self.refused(error, count))
+    pub(crate) fn check_space(&mut self, count: u64, peers: &impl Peers) -> Result<(), PushError> {
+        match self.writer.check_space(count) {
+            Ok(()) => Ok(()),
+            Err(error) => self.make_space(error, count, peers),
+        }
+    }
+
+    /// Whether the lane is still ours.
+    pub(crate) fn check_lane(&self) -> Result<(), PushError> {
+        self.writer.check_epoch().map_err(|error| self.refusal(error, 0))
+    }
+
+    pub(crate) fn breaches(&self) -> Breaches {
+        lane::breaches(self.writer.lane())
+    }
+
+    /// What can be done about an `error` that `count` frames met.
+    #[cold]
+    fn make_space(&mut self, error: WriteError, count: u64, peers: &impl Peers) -> Result<(), PushError> {
+        if !matches!(error, WriteError::Full { .. }) {
+            return Err(self.refused(error, count));
+        }
+        if peers.bury() && self.writer.check_space(count).is_ok() {
+            return Ok(());
+        }
+        if self.overtakes {
+            self.writer.overtake(count);
+            return Ok(());
+        }
+        Err(self.refused(error, count))
     }
 
     /// Why `count` frames were not written. If there was no space for them, readers learn that somebody waits for it,
@@ -111,7 +156,7 @@ impl Producer {
     #[cold]
     fn refused(&self, error: WriteError, count: u64) -> PushError {
         let lane = self.writer.lane();
-        let target = (self.position() + count).saturating_sub(lane.geometry().capacity());
+        let target = self.writer.target(count);
         if matches!(error, WriteError::Full { .. }) && target <= self.position() && holds(Site::FullArms) {
             space_event(lane).armed.fetch_min(target, SeqCst);
             fence_at(Site::FullFence, SeqCst); // N: pairs with a reader's arming
@@ -141,7 +186,13 @@ impl Producer {
     }
 
     /// Pushes all of `frames`, in parts if it must, as space becomes free.
-    pub(crate) fn push_wait(&mut self, frames: &[u8], count: u64, wait: Wait) -> Result<(), PushError> {
+    pub(crate) fn push_wait(
+        &mut self,
+        frames: &[u8],
+        count: u64,
+        wait: Wait,
+        peers: &impl Peers,
+    ) -> Result<(), PushError> {
         let deadline = wait.deadline();
         let frame = self.writer.lane().geometry().frame();
         let mut pushed = 0;
@@ -149,7 +200,7 @@ impl Producer {
             // Half a ring at a time: the consumer empties one half while the other fills.
             let part = (count - pushed).min(self.writer.lane().geometry().capacity() / 2);
             let bytes = &frames[(pushed * frame) as usize..][..(part * frame) as usize];
-            if !self.await_space(part, wait, deadline)? {
+            if !self.await_space(part, wait, deadline, peers)? {
                 return Err(PushError::Timeout { pushed: pushed as usize });
             }
             self.writer.write(bytes, part).map_err(|error| self.refusal(error, part))?;
@@ -165,13 +216,20 @@ impl Producer {
         count: u64,
         wait: Wait,
         deadline: Option<Instant>,
+        peers: &impl Peers,
     ) -> Result<bool, PushError> {
         loop {
             match self.writer.check_space(count) {
                 Ok(()) => return Ok(true),
+                Err(WriteError::Full { .. }) if self.overtakes => {
+                    peers.bury();
+                    if self.writer.check_space(count).is_err() {
+                        self.writer.overtake(count);
+                    }
+                }
                 Err(WriteError::Full { .. }) => {
-                    let target = self.position() + count - self.writer.lane().geometry().capacity();
-                    if !self.await_head(target, wait, deadline)? {
+                    let target = self.writer.target(count);
+                    if !self.await_given_back(target, wait, deadline, peers)? {
                         return Ok(false);
                     }
                 }
@@ -180,8 +238,14 @@ impl Producer {
         }
     }
 
-    /// Waits until the consumer has given back everything before `target`. False: out of time.
-    fn await_head(&self, target: u64, wait: Wait, deadline: Option<Instant>) -> Result<bool, PushError> {
+    /// Waits until readers have given back everything before `target`. False: out of time.
+    fn await_given_back(
+        &self,
+        target: u64,
+        wait: Wait,
+        deadline: Option<Instant>,
+        peers: &impl Peers,
+    ) -> Result<bool, PushError> {
         let lane = self.writer.lane();
         let event = space_event(lane);
         // Readers that wait for more than fits would sleep for ever beside a producer that waits for them.
@@ -191,7 +255,7 @@ impl Producer {
             if let Err(error) = self.writer.check_epoch() {
                 return Some(Err(self.refusal(error, 0))); // nobody will take anything any more
             }
-            if lane.head().load(Relaxed) >= target {
+            if self.writer.given_back() >= target {
                 return Some(Ok(()));
             }
             // At each look, and so after each arming: what a former wait left armed may be swept away by a
@@ -202,7 +266,8 @@ impl Producer {
             }
             None
         };
-        let found = event.wait(target, None, wait.strategy, deadline, look, || None);
+        let each_slice = || peers.bury().then_some(Ok(())); // then the caller looks again
+        let found = event.wait(target, None, wait.strategy, deadline, look, each_slice);
         // Nobody else arms here, so this takes back only our own; left, it would make readers content with less.
         if holds(Site::SpaceDisarm) {
             let _ = event.armed.compare_exchange(target, NONE, SeqCst, Relaxed);
@@ -211,8 +276,8 @@ impl Producer {
     }
 
     /// Waits until the consumer has taken everything.
-    pub(crate) fn drain(&self, wait: Wait) -> Result<(), PushError> {
-        if self.await_head(self.position(), wait, wait.deadline())? {
+    pub(crate) fn drain(&self, wait: Wait, peers: &impl Peers) -> Result<(), PushError> {
+        if self.await_given_back(self.position(), wait, wait.deadline(), peers)? {
             return Ok(());
         }
         Err(PushError::Timeout { pushed: 0 })

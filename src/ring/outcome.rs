@@ -1,13 +1,14 @@
 //! What a push or a read comes back with: small values, copied, never allocated.
 
 use crate::index::Corrupt;
+use crate::lane::ReadFault;
 use core::fmt;
 
 /// Why frames could not be pushed. Nothing was, except where it says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PushError {
-    /// The ring is full: the consumer has not taken enough yet.
+    /// The ring is full: the consumer, or a [lossless](crate::Open::lossless) reader, has not taken enough yet.
     Full,
     /// The time was up before there was space for all of it.
     Timeout {
@@ -31,7 +32,7 @@ pub enum PushError {
 impl fmt::Display for PushError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Full => "the ring is full: its consumer has not taken enough yet",
+            Self::Full => "the ring is full: its reader has not taken enough yet",
             Self::Timeout { pushed } => {
                 return write!(f, "no space in time: {pushed} frames were pushed, the rest was not");
             }
@@ -87,6 +88,8 @@ pub enum ReadError {
     NoThread,
     /// The segment contradicts itself: somebody has written over it.
     Corrupt,
+    /// This handle's lock on its lossless seat was closed under it: open the stream again.
+    Superseded,
 }
 
 impl fmt::Display for ReadError {
@@ -114,6 +117,9 @@ impl fmt::Display for ReadError {
                 "the thread that waits for event loops could not be started: this user has too many",
             ),
             Self::Corrupt => f.write_str("the segment contradicts itself: somebody has written over it"),
+            Self::Superseded => {
+                f.write_str("this reader's lock on its lossless seat was closed: open the stream again")
+            }
         }
     }
 }
@@ -123,6 +129,15 @@ impl std::error::Error for ReadError {}
 impl From<Corrupt> for ReadError {
     fn from(_: Corrupt) -> Self {
         Self::Corrupt
+    }
+}
+
+impl From<ReadFault> for ReadError {
+    fn from(fault: ReadFault) -> Self {
+        match fault {
+            ReadFault::Corrupt => Self::Corrupt,
+            ReadFault::Superseded => Self::Superseded,
+        }
     }
 }
 
@@ -145,7 +160,8 @@ pub struct Frames {
     pub first_position: u64,
     /// How many frames there are.
     pub frames: usize,
-    /// Frames right before `first_position` that this reader was lapped by: overwritten before it read them.
+    /// Frames right before `first_position` that this reader was lapped by: overwritten, or given up by a producer that
+    /// overtook a [lossless](crate::Open::lossless) reader, before it read them.
     pub lost_before: u64,
     /// The producer was succeeded since the last read.
     pub restarted: Option<Restart>,

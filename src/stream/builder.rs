@@ -32,6 +32,20 @@ enum Retain {
     Frames(u64),
 }
 
+/// What a producer does when it has come to the limit of a lossless reader: the ring holds nothing but frames that this
+/// one has not read yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AtLimit {
+    /// Overwrites the oldest, and marks the breach: the push never waits; the reader's next read says how many frames it
+    /// lost and where, and [`Producer::breaches`] and [`Status::breaches`](super::Status::breaches) count them.
+    #[default]
+    Overwrite,
+    /// Is told [`PushError::Full`](crate::PushError::Full), or [waits](Producer::push_wait), until the reader has read on,
+    /// has left, or died.
+    Full,
+}
+
 /// Describes a stream or ring to create. Made by [`create`]; ends in [`producer`](Self::producer) or
 /// [`consumer`](Self::consumer).
 #[derive(Clone, Debug)]
@@ -52,6 +66,8 @@ pub struct Builder {
     readers: u32,
     producers: u32,
     consumers: u32,
+    lossless: u32,
+    at_limit: AtLimit,
     unobserved: bool,
     keep: bool,
     existing: Existing,
@@ -96,6 +112,8 @@ pub fn create(name: impl AsRef<str>) -> Builder {
         readers: 32,
         producers: 1,
         consumers: 32,
+        lossless: 0,
+        at_limit: AtLimit::Overwrite,
         unobserved: false,
         keep: false,
         existing: Existing::Resume,
@@ -170,6 +188,37 @@ impl Builder {
     /// How many consumers a work queue may have at the same time (default 32). [`Kind::Mpmc`] only.
     pub fn consumers(mut self, seats: u32) -> Self {
         self.consumers = seats;
+        self
+    }
+
+    /// Seats for lossless readers of a broadcast stream (default 0): recorders beside viewers, from whom the producer keeps
+    /// what they have not read yet. While nobody [sits](super::Open::lossless) there the stream is as without.
+    ///
+    /// ```
+    /// use annulus::{AtLimit, PushError, Start};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let name = format!("doc-lossless-{}", std::process::id());
+    /// let stream = annulus::create(&name).capacity(1000).lossless(1).at_limit(AtLimit::Full);
+    /// let mut producer = stream.producer::<u64>()?;
+    /// let mut recorder = annulus::open(&name).lossless().observer::<u64>()?;
+    /// let capacity = producer.info().capacity as usize;
+    /// producer.push(&vec![1; capacity])?;
+    /// assert_eq!(producer.push(&[2]), Err(PushError::Full)); // the recorder has read nothing yet
+    /// recorder.try_read(&mut [0; 10])?;
+    /// producer.push(&[2; 10])?;
+    /// drop(recorder);
+    /// producer.push(&vec![3; capacity])?; // nobody is waited for
+    /// # Ok(()) }
+    /// ```
+    pub fn lossless(mut self, seats: u32) -> Self {
+        self.lossless = seats;
+        self
+    }
+
+    /// What the producer does at the limit of a lossless reader (default: overwrite, and mark the breach).
+    pub fn at_limit(mut self, at_limit: AtLimit) -> Self {
+        self.at_limit = at_limit;
         self
     }
 
@@ -329,7 +378,8 @@ impl Builder {
                 Kind::Mpmc => self.consumers,
                 Kind::Broadcast => 0,
             },
-            lossless: 0,
+            lossless: self.lossless,
+            lossless_full: self.lossless > 0 && self.at_limit == AtLimit::Full,
             observers: if self.unobserved { 0 } else { self.readers },
             format_version: name.version(),
             format,
@@ -385,6 +435,12 @@ impl Builder {
         }
         if !self.rate.is_finite() || self.rate < 0.0 || self.rate > RATE_MAX {
             return Err(Error::parameter(format!("a rate is a number from 0 to {RATE_MAX:e} Hz, not {}", self.rate)));
+        }
+        if self.lossless > 0 && self.kind != Kind::Broadcast {
+            return bad("lossless seats are a broadcast stream's: the consumer of an spsc ring loses nothing as it is");
+        }
+        if self.lossless > descriptor::SEATS_MAX {
+            return bad("a stream has at most 4,096 seats for lossless readers");
         }
         if self.readers > descriptor::SEATS_MAX {
             return bad("a stream has at most 4,096 seats for readers");

@@ -1,10 +1,11 @@
 //! What a stream is, who is attached to it, and which streams there are.
 
+use super::AtLimit;
 use crate::channel::Channel;
 use crate::descriptor::{Descriptor, Kind};
 use crate::error::Error;
 use crate::format::SampleFormat;
-use crate::lane;
+use crate::lane::{self, Breaches};
 use crate::layout::{self, LIVE, NONE};
 use crate::lifecycle::{self, Attachment, Opened, Pruned};
 use crate::seat::{self, Role};
@@ -50,6 +51,10 @@ pub struct Info {
     pub readers: u32,
     /// Seats for consumers.
     pub consumers: u32,
+    /// Seats for [lossless](crate::Open::lossless) readers.
+    pub lossless: u32,
+    /// What the producer does at the limit of one of these.
+    pub at_limit: AtLimit,
     /// Whether anybody may observe.
     pub observable: bool,
     /// Whether the object stays when all have left.
@@ -99,6 +104,8 @@ impl Info {
             contiguous: of.mirrored,
             readers: of.observers,
             consumers: of.consumers,
+            lossless: of.lossless,
+            at_limit: if of.lossless_full { AtLimit::Full } else { AtLimit::Overwrite },
             observable: !of.unobserved,
             keep: of.keep,
             device: of.device.clone(),
@@ -271,6 +278,8 @@ pub struct Status {
     pub lanes: Vec<LaneStatus>,
     /// How long ago a producer was last seen: while one pushes it shows itself every tenth of a second of signal.
     pub seen: Duration,
+    /// What was overwritten although a lossless reader had not read it.
+    pub breaches: Breaches,
     /// Who holds a seat. Readers that may only read the object have none.
     pub attached: Vec<Attached>,
     /// Its name was taken away.
@@ -309,6 +318,7 @@ impl Status {
             epoch: sum(|lane| lane.epoch),
             lanes,
             seen: Duration::from_nanos(monotonic_ns().saturating_sub(lifecycle::seen_ns(&segment))),
+            breaches: lane::breaches(&segment.lane(0)),
             attached,
             retired: segment.state().state.load(SeqCst) != LIVE,
             info,

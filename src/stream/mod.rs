@@ -13,7 +13,7 @@ mod task;
 mod waitset;
 mod watch;
 
-pub use builder::{Builder, create};
+pub use builder::{AtLimit, Builder, create};
 pub use consumer::{Chunk, Consumer};
 pub use group::GroupConsumer;
 pub use info::{Attached, Info, LaneStatus, Listed, ProducerState, Status, list, list_in, prune};

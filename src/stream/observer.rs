@@ -10,17 +10,20 @@ use crate::lifecycle::Attachment;
 use crate::ring::broadcast;
 use crate::ring::set::Waiter;
 use crate::ring::{Frames, ReadError};
+use crate::segment::Lane;
 use crate::sync::Ordering::Relaxed;
-use crate::wait::Wait;
+use crate::wait::{Fences, Wait};
 use bytemuck::Pod;
 use core::fmt;
 
 /// Reads a stream or ring without taking anything from it, and without anybody noticing.
 ///
 /// An observer that is too slow is lapped: frames are overwritten before it reads them. Each read says how many
-/// were lost before its first frame, and where that frame is.
+/// were lost before its first frame, and where that frame is. One in a [lossless seat](super::Open::lossless) is waited
+/// for: each read gives back what it read.
 pub struct Observer<T> {
     ring: broadcast::Observer,
+    lossless: bool,
     units: Units<T>,
     info: Info,
     lane: u32,
@@ -37,9 +40,18 @@ impl<T: Pod> Observer<T> {
             return Err(Error::BadParameter { what });
         }
         attachment.settle();
-        let cursor = lane::Observer::attach(attachment.segment().lane(lane), 0);
-        let mut observer = Self { ring: broadcast::Observer::new(cursor), units, info, lane, polling: None, attachment };
-        observer.seek(start);
+        let on = attachment.segment().lane(lane);
+        let lossless = attachment.lossless();
+        let position = place(&on, start, lossless.is_some());
+        let ring = match lossless {
+            None => broadcast::Observer::new(lane::Observer::attach(on, position)),
+            Some(seat) => {
+                let (cursor, skipped) = lane::Lossless::attach(on, seat, position);
+                broadcast::Observer::lossless(cursor, counted(start, skipped), Fences::register())
+            }
+        };
+        let observer = Self { ring, lossless: lossless.is_some(), units, info, lane, polling: None, attachment };
+        observer.post();
         Ok(observer)
     }
 
@@ -49,7 +61,8 @@ impl<T: Pod> Observer<T> {
     /// [`ReadError::Empty`] if there is nothing; [`ReadError::Ended`], [`ReadError::Replaced`] if there will
     /// not be; [`ReadError::Lapped`] if the producer was twice faster than the copy. That the producer died
     /// ([`ReadError::ProducerGone`]) is said only after a [`WaitSet`](super::WaitSet) or the thread behind [`Polled`] noticed it; one who polls asks
-    /// [`producer`](Self::producer). Else [`ReadError::NotWholeFrames`], [`ReadError::Forked`], [`ReadError::Corrupt`].
+    /// [`producer`](Self::producer). Else [`ReadError::NotWholeFrames`], [`ReadError::Forked`], [`ReadError::Superseded`],
+    /// [`ReadError::Corrupt`].
     #[inline]
     pub fn try_read(&mut self, out: &mut [T]) -> Result<Frames, ReadError> {
         let most = self.whole(out)?;
@@ -105,16 +118,15 @@ impl<T: Pod> Observer<T> {
     }
 
     /// Moves: to what comes next, to the oldest that is retained, or to a position. What lies between is not
-    /// counted as lost.
+    /// counted as lost. A lossless reader gives back what lies before, and gets what lies behind only as far as that is
+    /// kept.
     pub fn seek(&mut self, start: Start) {
-        let lane = self.attachment.segment().lane(self.lane);
-        let tail = lane::readable(&lane);
-        let position = match start {
-            Start::Now => tail,
-            Start::Oldest => lane.geometry().oldest(lane.producer().intent.load(Relaxed)).min(tail),
-            Start::Position(position) => position,
-        };
-        self.ring.cursor().seek(position);
+        if self.attachment.forked() || (self.lossless && !self.attachment.is_seated()) {
+            return; // the next read says so
+        }
+        let position = place(&self.attachment.segment().lane(self.lane), start, self.lossless);
+        let skipped = self.ring.seek(position);
+        self.ring.missed(counted(start, skipped));
         self.post();
         if !self.attachment.forked() {
             // Without a thread the descriptor is readable, and the next read says why.
@@ -166,6 +178,9 @@ impl<T: Pod> Observer<T> {
         if self.attachment.forked() {
             return Err(ReadError::Forked);
         }
+        if self.lossless && !self.attachment.is_seated() {
+            return Err(ReadError::Superseded);
+        }
         match self.units.frames(out.len()) {
             None | Some(0) => Err(ReadError::NotWholeFrames),
             Some(frames) => Ok(frames as u64),
@@ -205,6 +220,22 @@ impl<T: Pod> Handle for Observer<T> {
     fn stream(&self) -> &Info {
         &self.info
     }
+}
+
+/// The position that `start` means now.
+fn place(lane: &Lane, start: Start, lossless: bool) -> u64 {
+    let tail = lane::readable(lane);
+    match start {
+        Start::Now => tail,
+        Start::Oldest if lossless => lane::oldest_kept(lane).min(tail),
+        Start::Oldest => lane.geometry().oldest(lane.producer().intent.load(Relaxed)).min(tail),
+        Start::Position(position) => position,
+    }
+}
+
+/// Which of the frames that were gone when a lossless reader came to where it starts it wanted to have.
+fn counted(start: Start, skipped: u64) -> u64 {
+    if start == Start::Oldest { 0 } else { skipped }
 }
 
 impl<T> fmt::Debug for Observer<T> {

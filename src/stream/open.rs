@@ -37,6 +37,7 @@ pub struct Open {
     start: Start,
     lane: u32,
     seated: bool,
+    lossless: bool,
     appear_within: Duration,
     gate_timeout: Duration,
 }
@@ -65,6 +66,7 @@ pub fn open(name: impl AsRef<str>) -> Open {
         start: Start::Now,
         lane: 0,
         seated: true,
+        lossless: false,
         appear_within: Duration::ZERO,
         gate_timeout: lifecycle::GATE_TIMEOUT,
     }
@@ -87,6 +89,18 @@ impl Open {
     /// read-only, so it cannot arm a wake-up: it looks again when the frames that it waits for are due.
     pub fn unseated(mut self) -> Self {
         self.seated = false;
+        self
+    }
+
+    /// Observe from one of the stream's [lossless seats](super::Builder::lossless): what is pushed from now on, or from
+    /// where one starts, is kept until it was read, or it is said what was not. [`Start::Oldest`] then is the oldest frame
+    /// that can be counted on, up to an eighth of the ring (a quarter, while a large push is going on) after the oldest
+    /// that is retained.
+    ///
+    /// A reader that stops reading is at the limit a ring later, also one that is merely stopped (SIGSTOP): what happens
+    /// then the stream's creator has [chosen](super::Builder::at_limit). One that leaves or dies holds nobody up.
+    pub fn lossless(mut self) -> Self {
+        self.lossless = true;
         self
     }
 
@@ -119,10 +133,10 @@ impl Open {
     ///
     /// # Errors
     /// [`Error::NotFound`] says what there is; [`Error::BadParameter`] if `T` is not what the stream holds;
-    /// [`Error::NoSeat`]; and what the system refuses.
+    /// [`Error::NoSeat`]; [`Error::WrongKind`] if there are no lossless seats; and what the system refuses.
     pub fn observer<T: Pod>(self) -> Result<Observer<T>, Error> {
         let (start, lane) = (self.start, self.lane);
-        let attachment = self.attach(Role::Observer)?;
+        let attachment = self.attach_to_observe()?;
         check_type::<T>(&attachment)?;
         Observer::new(attachment, start, lane)
     }
@@ -134,7 +148,7 @@ impl Open {
     /// As [`observer`](Self::observer).
     pub fn observer_bytes(self) -> Result<Observer<u8>, Error> {
         let (start, lane) = (self.start, self.lane);
-        Observer::new(self.attach(Role::Observer)?, start, lane)
+        Observer::new(self.attach_to_observe()?, start, lane)
     }
 
     /// Takes frames out of an spsc ring. Starts at the first frame that nobody took.
@@ -234,6 +248,14 @@ impl Open {
     fn place(&self, name: &Name) -> Result<Directory, Error> {
         let missing = || Error::NotFound { name: name.to_string(), versions: Vec::new() };
         Directory::existing(self.directory.as_deref(), self.scope)?.ok_or_else(missing)
+    }
+
+    fn attach_to_observe(self) -> Result<Attachment, Error> {
+        if self.lossless && !self.seated {
+            return Err(Error::parameter("a lossless reader has a seat: leave out unseated()"));
+        }
+        let role = if self.lossless { Role::Lossless } else { Role::Observer };
+        self.attach(role)
     }
 
     fn attach(self, role: Role) -> Result<Attachment, Error> {

@@ -1,11 +1,11 @@
 //! The producing handle.
 
 use super::builder::units;
-use super::{Info, Units};
+use super::{AtLimit, Info, Units};
 use crate::descriptor::Kind;
 use crate::error::Error;
 use crate::index::Cursor;
-use crate::lane::Writer;
+use crate::lane::{Breaches, Writer};
 use crate::layout::RETIRED;
 use crate::lifecycle::Attachment;
 use crate::ring::{self, PushError, within};
@@ -20,7 +20,8 @@ use std::sync::Arc;
 
 /// Pushes frames into a stream or ring. There is one per lane, also between processes.
 ///
-/// On a broadcast stream a push never waits, whoever reads: it copies in and stores one word. Slices hold whole
+/// On a broadcast stream a push never waits, whoever reads (unless it was [created](super::AtLimit::Full) otherwise): it
+/// copies in and stores one word. Slices hold whole
 /// frames: all channels of the first frame, then all of the second.
 ///
 /// Dropping a producer leaves the stream: readers wait for a successor. [`finish`](Self::finish) ends it. Either way
@@ -56,7 +57,8 @@ impl<T: Pod> Producer<T> {
         })?;
         segment.lane_block(lane).pid.store(std::process::id().into(), Relaxed);
         attachment.settle(); // after the epoch, before the first push
-        let ring = ring::Producer::new(writer, Fences::register());
+        let overtakes = info.lossless > 0 && info.at_limit == AtLimit::Overwrite;
+        let ring = ring::Producer::new(writer, Fences::register()).overtaking(overtakes);
         let tenth = if info.rate > 0.0 { (info.rate / 10.0) as u64 } else { info.capacity / 8 };
         let mut producer = Self { ring, units, info, lane, shows_at: 0, shows_every: tenth.max(1), attachment };
         producer.show();
@@ -69,13 +71,14 @@ impl<T: Pod> Producer<T> {
     /// # Errors
     /// [`PushError::Full`] on a queue whose consumers are behind (that of an spsc ring may keep back up to an eighth of the
     /// ring, 64 frames at most, of what it took frame by frame); a consumer that waits for more learns of it, and takes
-    /// what there is. [`PushError::TooLong`],
+    /// what there is. Also on a broadcast stream one of whose lossless readers is behind, if it was
+    /// [created](super::AtLimit::Full) so. [`PushError::TooLong`],
     /// [`PushError::NotWholeFrames`]; and if the world has changed, [`PushError::Superseded`],
     /// [`PushError::Removed`], [`PushError::Forked`], [`PushError::Corrupt`].
     #[inline]
     pub fn push(&mut self, samples: &[T]) -> Result<(), PushError> {
         let count = self.whole(samples)?;
-        self.ring.push(bytemuck::cast_slice(samples), count as u64)?;
+        self.ring.push(bytemuck::cast_slice(samples), count as u64, &self.attachment)?;
         self.show_when_due();
         Ok(())
     }
@@ -87,7 +90,8 @@ impl<T: Pod> Producer<T> {
     /// [`PushError::Timeout`] says how many frames were pushed before; else as [`push`](Self::push).
     pub fn push_wait(&mut self, samples: &[T], timeout: Option<Duration>) -> Result<(), PushError> {
         let count = self.whole(samples)?;
-        let done = self.ring.push_wait(bytemuck::cast_slice(samples), count as u64, within(timeout));
+        let wait = within(timeout);
+        let done = self.ring.push_wait(bytemuck::cast_slice(samples), count as u64, wait, &self.attachment);
         self.show_when_due();
         done
     }
@@ -99,7 +103,7 @@ impl<T: Pod> Producer<T> {
     /// As [`push`](Self::push).
     pub fn reserve(&mut self, frames: usize) -> Result<Reservation<'_, T>, PushError> {
         let count = self.reservable(frames)?;
-        self.ring.check_space(count)?;
+        self.ring.check_space(count, &self.attachment)?;
         Ok(self.announce(count))
     }
 
@@ -115,7 +119,7 @@ impl<T: Pod> Producer<T> {
     ) -> Result<Reservation<'_, T>, PushError> {
         let count = self.reservable(frames)?;
         let wait = within(timeout);
-        if !self.ring.await_space(count, wait, wait.deadline())? {
+        if !self.ring.await_space(count, wait, wait.deadline(), &self.attachment)? {
             return Err(PushError::Timeout { pushed: 0 });
         }
         Ok(self.announce(count))
@@ -161,7 +165,13 @@ impl<T: Pod> Producer<T> {
     /// [`PushError::Timeout`]; [`PushError::Superseded`], [`PushError::Removed`], [`PushError::Forked`].
     pub fn drain(&mut self, timeout: Option<Duration>) -> Result<(), PushError> {
         self.alive()?;
-        if self.info.kind == Kind::Broadcast { Ok(()) } else { self.ring.drain(within(timeout)) }
+        if self.info.kind == Kind::Broadcast { Ok(()) } else { self.ring.drain(within(timeout), &self.attachment) }
+    }
+
+    /// What was overwritten although a lossless reader had not read it, under this producer and those before it. Only
+    /// where the creator chose to [overwrite](super::AtLimit::Overwrite).
+    pub fn breaches(&self) -> Breaches {
+        self.ring.breaches()
     }
 
     /// What the stream is.
@@ -286,7 +296,7 @@ impl<T: Pod> Reservation<'_, T> {
 
     fn publish(self, count: u64) -> Result<(), PushError> {
         self.producer.alive()?;
-        self.producer.ring.check_space(0)?;
+        self.producer.ring.check_lane()?;
         self.producer.ring.writer().publish(count);
         self.producer.ring.notify();
         self.producer.show_when_due();
