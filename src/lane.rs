@@ -434,7 +434,9 @@ impl Group {
     }
 
     /// Copies up to `most` frames out and claims them: first position and count, `None` if there are none.
-    pub(crate) fn take(&mut self, out: &mut [u8], most: u64) -> Result<Option<(u64, u64)>, Corrupt> {
+    ///
+    /// One who takes more copies longer, and so loses to those who take less: it tries with less, then.
+    pub(crate) fn take(&mut self, out: &mut [u8], mut most: u64) -> Result<Option<(u64, u64)>, Corrupt> {
         let geometry = *self.lane.geometry();
         loop {
             let head = self.lane.head().load(order(Site::GroupHead, Acquire)); // G
@@ -462,6 +464,7 @@ impl Group {
                 }
                 return Ok(Some((head, frames)));
             }
+            most = (most / 2).max(1);
         }
     }
 

@@ -103,7 +103,7 @@ pub(crate) enum Refused {
     Held,
     /// None is held, but a lock of a mere reader is in the way.
     Barred,
-    /// Those for producers that nobody holds belong to lanes that were finished.
+    /// Of a producer: the stream was finished.
     Finished,
 }
 
@@ -112,22 +112,21 @@ const BURIAL: Duration = Duration::from_secs(1);
 
 /// Takes a free seat for `role`, and says who we are.
 ///
-/// Whether a lane is finished is asked of who has its producer's seat, not before: else the one who finished it may leave
+/// Whether a lane, or the stream, is finished is asked by who has its producer's seat, not before: else the one who finished it may leave
 /// in between, and a finished stream does not keep the next one from taking the name while we push.
 pub(crate) fn take(lock: &LockFile, segment: &Segment, role: Role) -> io::Result<Result<Seat, Refused>> {
     let seats = range(segment.descriptor(), role);
     let mut barred = None;
     loop {
-        let mut finished = false;
+        let mut finished = 0;
         for index in seats.clone() {
             let byte = layout::SEAT_BYTES + u64::from(index);
-            let is_finished = || role == Role::Producer && is_finished(segment, index);
-            if is_finished() {
-                finished = true;
+            if role == Role::Producer && is_finished(segment, index) {
+                finished += 1;
             } else if lock.try_lock(byte, Mode::Exclusive)? {
-                if is_finished() {
+                if role == Role::Producer && (is_finished(segment, index) || has_ended(lock, segment)) {
                     lock.unlock(byte)?;
-                    finished = true;
+                    finished += 1;
                     continue;
                 }
                 let entry = segment.seat(index);
@@ -139,7 +138,7 @@ pub(crate) fn take(lock: &LockFile, segment: &Segment, role: Role) -> io::Result
         if seats.is_empty() || any_held(lock, seats.clone())? {
             return Ok(Err(Refused::Held));
         }
-        if finished {
+        if finished == seats.len() || role == Role::Producer && has_ended(lock, segment) {
             return Ok(Err(Refused::Finished));
         }
         if lock.is_barred(layout::SEAT_BYTES + u64::from(seats.start), u64::from(seats.end - seats.start))? {
@@ -153,8 +152,20 @@ pub(crate) fn take(lock: &LockFile, segment: &Segment, role: Role) -> io::Result
 }
 
 /// Whether `lane` was finished.
-pub(crate) fn is_finished(segment: &Segment, lane: u32) -> bool {
-    segment.lane_block(lane).line.end.load(Relaxed) != NONE
+fn is_finished(segment: &Segment, lane: u32) -> bool {
+    segment.lane_block(lane).line.end.load(Acquire) != NONE
+}
+
+/// Whether the stream was finished: by all producers that ever came, and nobody but the caller is about to be one.
+pub(crate) fn has_ended(lock: &LockFile, segment: &Segment) -> bool {
+    // All ends first: see `ring::mpmc`.
+    let lanes = 0..segment.descriptor().lanes;
+    let open: Vec<u32> = lanes.clone().filter(|lane| !is_finished(segment, *lane)).collect();
+    let unused = |lane: u32| {
+        segment.lane_block(lane).line.epoch.load(Relaxed) == 0
+            && !any_held(lock, lane..lane + 1).unwrap_or(true)
+    };
+    open.len() < lanes.len() && open.into_iter().all(unused)
 }
 
 /// Says that the seat is in use: from now on its holder dies in it, or leaves it.

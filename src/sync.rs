@@ -85,6 +85,8 @@ pub(crate) enum Site {
     GroupFence,
     /// If some do, it wakes another.
     GroupPassOn,
+    /// E: whoever says that a queue has ended looks at all ends before it looks which lanes nobody had.
+    EndsFirst,
     /// One who waits on many streams arms them all.
     ArmEach,
     /// It sleeps on the sequences of all of them.

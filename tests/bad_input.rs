@@ -2,7 +2,7 @@
 
 mod support;
 
-use annulus::{Channel, Error, Kind, PushError};
+use annulus::{Channel, Error, Kind, PushError, ReadError};
 use std::ffi::CString;
 use std::fs::{self, OpenOptions, Permissions};
 use std::os::unix::ffi::OsStrExt;
@@ -322,6 +322,89 @@ fn words_scribbled_under_live_handles() {
         drop((consumer, viewer));
         let _ = fs::remove_file(path);
     }
+}
+
+/// The same on a work queue: the words of all its lanes.
+#[test]
+fn words_scribbled_under_a_queue() {
+    let place = Place::new();
+    let mut seed = 0x9E37_79B9_7F4A_7C15u64;
+    let mut random = move || {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        seed
+    };
+    let brief = annulus::Wait::new().timeout(Duration::from_micros(50)).strategy(annulus::Strategy::Block);
+    for _ in 0..300 {
+        let ring = || place.create("q").kind(Kind::Mpmc).producers(3).capacity(512);
+        let mut producers = [0, 1].map(|_| ring().producer::<u64>().unwrap());
+        let mut consumers = [0, 1].map(|_| ring().group_consumer::<u64>().unwrap());
+        let mut viewer = place.open("q").lane(1).observer::<u64>().unwrap();
+        let path = place.path().join("q@v1.l1");
+        let mut out = [0; 64];
+        for _ in 0..12 {
+            let lane = random() % 3;
+            let value = match random() % 6 {
+                0 => u64::MAX,
+                1 => random() % 4096,
+                2 => 1 << (random() % 64),
+                3 => 0,
+                4 => 1 << 63,
+                _ => random(),
+            };
+            // tail, intent, epoch, end, ...; head, armed, armed of the group, armed_space.
+            match random() % 2 {
+                0 => support::set_word(&path, 0x58, 0x1000 + lane * 0x1000 + random() % 6 * 8, value),
+                _ => support::set_word(&path, 0x60, 0x200 + lane * 0x200 + random() % 4 * 0x80, value),
+            }
+            for producer in &mut producers {
+                let _ = producer.push(&out[..(random() % 65) as usize]);
+                let _ = producer.pending();
+            }
+            for consumer in &mut consumers {
+                let _ = consumer.try_read(&mut out);
+                let _ = consumer.read(&mut out, brief);
+                let _ = consumer.available();
+            }
+            let _ = viewer.read(&mut out, brief);
+            let _ = place.open("q").status();
+        }
+        let _ = ring().producer::<u64>();
+        drop((producers, consumers, viewer));
+        let _ = fs::remove_file(path);
+    }
+}
+
+/// Words that are too large for any sum.
+#[test]
+fn sums_of_lies_are_no_panic() {
+    let place = Place::new();
+    let ring = || place.create("q").kind(Kind::Mpmc).producers(2).capacity(512);
+    let mut consumer = ring().group_consumer::<u64>().unwrap();
+    let _producers = [0, 1].map(|_| ring().producer::<u64>().unwrap());
+    let path = place.path().join("q@v1.l1");
+    let on_both = |at: u64, value: u64| {
+        for lane in [0x1000, 0x2000] {
+            support::set_word(&path, 0x58, lane + at, value);
+        }
+    };
+    on_both(0, 1 << 63); // tail
+    assert_eq!(consumer.available(), u64::MAX);
+    assert_eq!(consumer.try_read(&mut [0]), Err(ReadError::Corrupt));
+    on_both(0x18, 1 << 63); // end
+    let _ = place.open("q").status().unwrap();
+    on_both(0, 0);
+    let mut consumer = place.open("q").group_consumer::<u64>().unwrap(); // which has not seen that tail
+    assert_eq!(consumer.try_read(&mut [0]), Err(ReadError::Ended { position: u64::MAX }));
+    on_both(0x18, u64::MAX);
+    let wait = annulus::Wait::new().timeout(Duration::from_millis(200)).strategy(annulus::Strategy::Block);
+    std::thread::scope(|threads| {
+        let sleeping = threads.spawn(|| consumer.read(&mut [0], wait));
+        std::thread::sleep(Duration::from_millis(20));
+        on_both(0, u64::MAX);
+        assert_eq!(sleeping.join().unwrap(), Err(ReadError::Corrupt));
+    });
 }
 
 /// What cannot be is not remembered.

@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use support::Place;
 use support::actor::{self, Actor, say};
@@ -41,6 +42,11 @@ fn main() -> ExitCode {
         test("observers_take_nothing", observers_take_nothing),
         test("a_queue_ends_with_its_last_producer", a_queue_ends_with_its_last_producer),
         test("a_finished_lane_is_not_free", a_finished_lane_is_not_free),
+        test("a_queue_that_ended_is_made_anew", a_queue_that_ended_is_made_anew),
+        test("a_lane_that_is_barred_is_not_finished", a_lane_that_is_barred_is_not_finished),
+        test("a_killed_consumer_leaves_no_object", a_killed_consumer_leaves_no_object),
+        test("who_is_killed_after_it_finished_is_not_missed", who_is_killed_after_it_finished_is_not_missed),
+        test("large_batches_do_not_starve", large_batches_do_not_starve),
         test("full_is_said_of_the_own_lane_only", full_is_said_of_the_own_lane_only),
         test("wrong_ends_are_refused", wrong_ends_are_refused),
         test("sleepers_are_woken_one_at_a_time", sleepers_are_woken_one_at_a_time),
@@ -381,7 +387,7 @@ fn a_queue_ends_with_its_last_producer() {
     std::thread::scope(|threads| {
         let waiting =
             threads.spawn(|| consumer.read(&mut out, Wait::new().timeout(LONG).strategy(Strategy::Block)));
-        while place.open("q").status().unwrap().lanes[0].producer == ProducerState::Never {}
+        std::thread::sleep(Duration::from_millis(20)); // by now it waits, or nearly so
         second.finish();
         assert_eq!(waiting.join().unwrap(), Err(ReadError::Ended { position: 6 }));
     });
@@ -393,19 +399,121 @@ fn a_queue_ends_with_its_last_producer() {
 fn a_finished_lane_is_not_free() {
     let place = Place::new();
     let builder = || queue(place.path()).producers(2);
-    let consumer = builder().group_consumer::<Item>().unwrap();
-    builder().producer::<Item>().unwrap().finish();
+    let mut consumer = builder().group_consumer::<Item>().unwrap();
+    let first = builder().producer::<Item>().unwrap();
     let second = builder().producer::<Item>().unwrap();
-    assert_eq!(second.lane(), 1, "the first one is finished");
+    first.finish();
     let refused = builder().producer::<Item>().unwrap_err();
     assert!(matches!(refused, Error::NoFreeLane { capacity: 2, .. }), "{refused}");
-    second.finish();
+    let position = second.position();
+    drop(second);
+    let again = builder().producer::<Item>().unwrap();
+    assert_eq!((again.lane(), again.position(), again.epoch()), (1, position, 2), "it had only left");
+    again.finish();
     let refused = place.open("q").producer::<Item>().unwrap_err();
     assert!(matches!(refused, Error::Finished { .. }), "{refused}");
-    // All are finished: a new producer makes a new queue.
+    assert_eq!(consumer.try_read(&mut [[0; 8]]), Err(ReadError::Ended { position: 0 }));
+    // It has ended: a new producer makes a new queue.
     let anew = builder().producer::<Item>().unwrap();
     assert_eq!((anew.lane(), anew.epoch()), (0, 1));
+}
+
+/// Also if most of its lanes were never used; and what is left in it is not thrown away.
+fn a_queue_that_ended_is_made_anew() {
+    let place = Place::new();
+    let kept = || queue(place.path()).keep(true);
+    let mut out = [[0; 8]; 4];
+    for round in 0..2 {
+        let mut consumer = kept().group_consumer::<Item>().unwrap();
+        assert_eq!(consumer.try_read(&mut out), Err(ReadError::Empty), "round {round}: nobody came yet");
+        let mut producer = kept().producer::<Item>().unwrap();
+        assert_eq!(producer.lane(), 0);
+        push(&mut producer, 5);
+        producer.finish();
+        assert_eq!(consumer.try_read(&mut out).unwrap().frames, 4);
+        drop(consumer);
+        let mut next = kept().group_consumer::<Item>().unwrap();
+        assert_eq!(next.try_read(&mut out).unwrap().frames, 1, "what was left");
+        assert_eq!(next.try_read(&mut out), Err(ReadError::Ended { position: 5 }));
+    }
+}
+
+/// A lane that nobody holds, but that a mere reader bars with a lock, is not finished.
+fn a_lane_that_is_barred_is_not_finished() {
+    let place = Place::new();
+    let _consumer = queue(place.path()).group_consumer::<Item>().unwrap();
+    let mut producers: Vec<_> = (0..LANES).map(|_| queue(place.path()).producer::<Item>().unwrap()).collect();
+    producers.remove(0).finish();
+    drop(producers);
+    let object = std::fs::File::open(place.path().join("q@v1.l1")).unwrap();
+    for lane in 1..LANES {
+        assert!(support::lock(&object, libc::F_RDLCK, (1 << 40) + i64::from(lane)));
+    }
+    for refused in [queue(place.path()).producer::<Item>(), place.open("q").producer::<Item>()] {
+        let refused = refused.unwrap_err();
+        assert!(matches!(refused, Error::Barred { .. }), "{refused}");
+    }
+}
+
+/// One of several: what it left, the others take. It leaves nothing to be resumed.
+fn a_killed_consumer_leaves_no_object() {
+    let place = Place::new();
+    let mut consumer = queue(place.path()).group_consumer::<Item>().unwrap();
+    let mut producer = queue(place.path()).producer::<Item>().unwrap();
+    let mut killed = Actor::start(&place, "nibble");
+    push(&mut producer, 10);
+    killed.line();
+    killed.kill();
+    let mut out = [[0; 8]; 4];
+    while consumer.try_read(&mut out).is_ok() {}
+    producer.finish();
+    assert_eq!(consumer.try_read(&mut out), Err(ReadError::Ended { position: 10 }));
     drop(consumer);
+    assert!(place.objects().is_empty());
+}
+
+/// Between its end and its leaving.
+fn who_is_killed_after_it_finished_is_not_missed() {
+    let place = Place::new();
+    let mut consumer = queue(place.path()).group_consumer::<Item>().unwrap();
+    let mut killed = Actor::start(&place, "stay 2");
+    assert_eq!(killed.line(), "2");
+    let _other = queue(place.path()).producer::<Item>().unwrap();
+    support::set_word(&place.path().join("q@v1.l1"), 0x58, 0x1018, 2); // the end of lane 0
+    killed.kill();
+    let mut out = [[0; 8]; 4];
+    assert_eq!(consumer.try_read(&mut out).unwrap().frames, 2);
+    let brief = Wait::new().timeout(Duration::from_millis(350));
+    assert_eq!(consumer.read(&mut out, brief), Err(ReadError::Timeout));
+}
+
+/// Who takes all that there is at once does not lose to who takes one at a time.
+fn large_batches_do_not_starve() {
+    let place = Place::new();
+    let queue = || queue(place.path()).capacity(16384);
+    let mut producer = queue().producer::<Item>().unwrap();
+    let mut consumers = [1, 16384].map(|most| (most, queue().group_consumer::<Item>().unwrap()));
+    let taken = [const { AtomicU64::new(0) }; 2];
+    std::thread::scope(|threads| {
+        for ((most, consumer), taken) in consumers.iter_mut().zip(&taken) {
+            threads.spawn(move || {
+                let mut out = vec![[0; 8]; *most];
+                loop {
+                    match consumer.read(&mut out, Wait::new().timeout(LONG)) {
+                        Ok(batch) => taken.fetch_add(batch.frames as u64, Relaxed),
+                        Err(ReadError::Ended { .. }) => return,
+                        Err(other) => panic!("{other}"),
+                    };
+                }
+            });
+        }
+        let until = Instant::now() + LONG;
+        while taken.iter().any(|taken| taken.load(Relaxed) < 50_000) {
+            assert!(Instant::now() < until, "one gets nothing: {taken:?}");
+            push(&mut producer, 5000);
+        }
+        producer.finish();
+    });
 }
 
 fn full_is_said_of_the_own_lane_only() {
@@ -449,11 +557,14 @@ fn wrong_ends_are_refused() {
     assert_eq!(roles, [Role::Producer, Role::Consumer]);
 }
 
-/// Eight sleep. For each frame that is pushed one of them gets it.
+/// Eight sleep. For each frame that is pushed one of them is woken, not all: they go to sleep about once for each frame,
+/// and once for each slice.
 fn sleepers_are_woken_one_at_a_time() {
+    const FRAMES: u64 = 500;
     let place = Place::new();
     let mut producer = queue(place.path()).producer::<Item>().unwrap();
     let (sender, taken) = std::sync::mpsc::channel();
+    let begun = Instant::now();
     let sleepers: Vec<_> = (0..8)
         .map(|_| {
             let (mut consumer, sender) =
@@ -465,17 +576,20 @@ fn sleepers_are_woken_one_at_a_time() {
                     check(&out, one.lane, one.first_position);
                     sender.send(one.first_position).unwrap();
                 }
+                support::voluntary_switches()
             })
         })
         .collect();
-    for position in 0..500 {
+    for position in 0..FRAMES {
         push(&mut producer, 1);
         assert_eq!(taken.recv_timeout(LONG), Ok(position));
     }
-    push(&mut producer, 500);
-    let mut rest: Vec<u64> = (0..500).map(|_| taken.recv_timeout(LONG).unwrap()).collect();
+    push(&mut producer, FRAMES);
+    let mut rest: Vec<u64> = (0..FRAMES).map(|_| taken.recv_timeout(LONG).unwrap()).collect();
     rest.sort_unstable();
-    assert!(rest.into_iter().eq(500..1000));
+    assert!(rest.into_iter().eq(FRAMES..2 * FRAMES));
     producer.finish();
-    sleepers.into_iter().for_each(|sleeper| sleeper.join().unwrap());
+    let slept: u64 = sleepers.into_iter().map(|sleeper| sleeper.join().unwrap()).sum();
+    let slices = 8 * (begun.elapsed().as_millis() as u64 / 100 + 2);
+    assert!(slept < 4 * FRAMES + slices, "{slept} sleeps for {FRAMES} single frames, and {slices} slices");
 }

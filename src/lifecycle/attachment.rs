@@ -1,12 +1,11 @@
 //! A handle's hold on a segment, and how it leaves.
 
-use super::found::is_finished;
+use super::found::is_taken;
 use super::gate;
 use crate::descriptor::Kind;
-use crate::lane::readable;
 use crate::layout::{GATE_BYTE, RETIRED, SEAT_BYTES};
 use crate::ring::{Death, Peers, broadcast};
-use crate::seat::{self, Role, Seat};
+use crate::seat::{self, Role, Seat, has_ended};
 use crate::segment::Segment;
 use crate::shm::directory::{Directory, Scope};
 use crate::shm::lock::{LockFile, Mode};
@@ -134,9 +133,9 @@ impl Attachment {
         let of = self.segment.descriptor();
         // Readers of another user could not remove it when they leave last. So the owner of a finished stream does
         // not leave that to them: not to a consumer that has everything, nor to viewers, which read on to its end.
-        let waited_for = match self.directory.is_shared() && is_finished(&self.segment) {
+        let waited_for = match self.directory.is_shared() && has_ended(&self.lock, &self.segment) {
             false => of.seats(),
-            true if self.is_taken() => of.lanes,
+            true if is_taken(&self.segment) => of.lanes,
             true => seat::range(of, Role::Lossless).end,
         };
         Ok(of.keep
@@ -145,16 +144,12 @@ impl Attachment {
             || self.left_behind()?)
     }
 
-    /// Whether no consumer has anything left to take.
-    fn is_taken(&self) -> bool {
-        (0..self.segment.descriptor().lanes).map(|lane| self.segment.lane(lane)).all(|lane| {
-            self.segment.descriptor().kind == Kind::Broadcast || lane.head().load(Relaxed) == readable(&lane)
-        })
-    }
-
-    /// Whether a producer, consumer or lossless reader died here: then the ring stays, to be resumed or salvaged.
+    /// Whether a producer, consumer or lossless reader died here: then the ring stays, to be resumed or salvaged. Of a
+    /// group it does not matter who died: nobody takes its place, and it left nothing but what the others take.
     fn left_behind(&self) -> io::Result<bool> {
-        for seat in 0..seat::range(self.segment.descriptor(), Role::Lossless).end {
+        let of = self.segment.descriptor();
+        let seats = if of.kind == Kind::Mpmc { Role::Producer } else { Role::Lossless };
+        for seat in 0..seat::range(of, seats).end {
             if seat::died(&self.lock, &self.segment, seat)? {
                 return Ok(true);
             }
@@ -166,6 +161,10 @@ impl Attachment {
 impl Peers for Attachment {
     fn death(&self, lane: u32) -> Option<Death> {
         seat::death(&self.lock, &self.segment, lane)
+    }
+
+    fn holds(&self, lane: u32) -> bool {
+        seat::any_held(&self.lock, lane..lane + 1).unwrap_or(true)
     }
 
     /// Asks once a slice at most: a reader that stands still is at the limit of each push.
@@ -193,6 +192,10 @@ pub(crate) struct Witness {
 impl Peers for Witness {
     fn death(&self, lane: u32) -> Option<Death> {
         seat::death(&self.lock, &self.segment, lane)
+    }
+
+    fn holds(&self, lane: u32) -> bool {
+        seat::any_held(&self.lock, lane..lane + 1).unwrap_or(true)
     }
 }
 

@@ -1,18 +1,19 @@
 //! An object that was found under a name: opened, checked, and not yet attached to.
 
 use super::{Attachment, gate, no_seat};
-use crate::descriptor::{Descriptor, Unfit};
+use crate::descriptor::{Descriptor, Kind, Unfit};
 use crate::error::Error;
 use crate::lane;
 use crate::ring;
 use crate::layout::{self, GATE_BYTE, LIVE, RETIRED};
 use crate::seat::{self, Role, Seat};
-use crate::segment::{Rights, Segment};
+use crate::segment::{Lane, Rights, Segment};
 use crate::shm::directory::{Directory, Scope};
 use crate::shm::lock::{LockFile, Mode};
 use crate::sync::Ordering::{Relaxed, SeqCst};
 use crate::wait::Event;
 use core::cell::Cell;
+use core::ops::Range;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -214,9 +215,9 @@ impl Opened {
     /// The seat of one of `keepers` who holds it.
     fn kept(&self, segment: &Arc<Segment>, keepers: Keepers) -> io::Result<Option<u32>> {
         let seats = match keepers {
-            Keepers::Holders if is_finished(segment) => 0..0,
+            Keepers::Holders if seat::has_ended(&self.lock, segment) => 0..0,
             Keepers::Holders => 0..seat::range(&self.descriptor, Role::Lossless).end,
-            Keepers::Everybody { since_ns } if seen_ns(segment) > since_ns => return Ok(Some(0)),
+            Keepers::Everybody { since_ns } if seen_ns(segment, 0..self.descriptor.lanes) > since_ns => return Ok(Some(0)),
             Keepers::Everybody { .. } => 0..self.descriptor.seats(),
             Keepers::Nobody => 0..0,
         };
@@ -229,19 +230,21 @@ impl Opened {
     }
 }
 
-/// When a producer was last seen, by the monotonic clock; if none was, when the object was made.
-pub(crate) fn seen_ns(segment: &Segment) -> u64 {
+/// When a producer of `lanes` was last seen, by the monotonic clock; if none was, when the object was made.
+pub(crate) fn seen_ns(segment: &Segment, lanes: Range<u32>) -> u64 {
+    let seen = lanes.map(|lane| segment.lane_block(lane).seen_ns.load(Relaxed)).max();
+    seen.unwrap_or(0).max(segment.descriptor().created_monotonic_ns)
+}
+
+/// Whether no consumer has anything left to take.
+pub(super) fn is_taken(segment: &Arc<Segment>) -> bool {
     let of = segment.descriptor();
-    let seen = (0..of.lanes).map(|lane| segment.lane_block(lane).seen_ns.load(Relaxed)).max();
-    seen.unwrap_or(0).max(of.created_monotonic_ns)
+    let taken = |lane: Lane| lane.head().load(Relaxed) >= lane::readable(&lane);
+    of.kind == Kind::Broadcast || (0..of.lanes).map(|lane| segment.lane(lane)).all(taken)
 }
 
 fn file_bytes(descriptor: &Descriptor) -> u64 {
     descriptor.regions().map_or(u64::MAX, |regions| regions.total)
-}
-
-pub(super) fn is_finished(segment: &Arc<Segment>) -> bool {
-    (0..segment.descriptor().lanes).all(|lane| seat::is_finished(segment, lane))
 }
 
 /// Never through the mapping: a file that is shorter than it says would kill us.
@@ -284,7 +287,7 @@ mod tests {
         };
         // While somebody stands in the gate, one who leaves waits for the gate for a while, and then goes without.
         let (found, segment) = find();
-        assert!(!is_finished(&segment));
+        assert!(!seat::has_ended(found.lock(), &segment));
         producer.finish();
         let refused = found.sit(segment, Role::Producer, "s").unwrap_err();
         assert!(matches!(refused, Error::Finished { .. }), "{refused}");

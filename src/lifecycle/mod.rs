@@ -207,7 +207,10 @@ pub(crate) fn create(
             }
             let rights = if role == Role::Producer { Rights::Produce } else { Rights::Read };
             let segment = found.map(rights)?;
-            if segment.state().state.load(SeqCst) == LIVE && !found::is_finished(&segment) {
+            // A consumer may still have all that is left; then the next one makes it anew.
+            let goes_on = !seat::has_ended(found.lock(), &segment)
+                || role == Role::Consumer && !found::is_taken(&segment);
+            if segment.state().state.load(SeqCst) == LIVE && goes_on {
                 // Only who has the seat changes the access, and only of an object that is its own.
                 let grants = role != Role::Producer || directory.grants(found.lock(), access);
                 if !grants && !found.may_retire() {

@@ -127,6 +127,8 @@ counter_tests! {
     passed_on: "queue::passed_on" needs GroupRearm GroupFence GroupPassOn NotifyFence ArmFence ArmRecheck SeqBump;
     two_lanes: "queue::two_lanes" needs GroupArmsAll NotifyFence ArmFence ArmRecheck SeqBump;
     queue_space: "queue::space" needs SpaceNotify GroupCas;
+    ended: "queue::ended" needs EndsFirst;
+    two_by_two: "queue::two_by_two" needs GroupArmsAll NotifyFence ArmFence ArmRecheck SeqBump;
     queue_finish: "queue::finish" needs FinishKick EndRelease VerdictReload;
     two_streams: "wait::two_streams" needs ArmEach SleepOnEach NotifyFence ArmFence ArmRecheck SeqBump;
     attach: "lossless::attach" needs LeaseFence LeaseRescan GateFence GateCheck SpaceCheck TailRelease TailAcquire;
@@ -193,7 +195,7 @@ every_site! {
     TailRelease TailAcquire IntentRelease IntentAcquire IntentCheck IntentNotTail IntentKept HeadRelease HeadAcquire
     ResumeAcquire SpaceCheck GroupHead GroupCas GroupCopyFirst EndRelease EpochRelease VerdictReload NotifyFence ArmFence ArmRecheck SeqBump
     SwapBeforeBump SeqBeforeArm ArmMin SpaceNotify SpaceClause FullArms FullFence SpaceDisarm FinishKick
-    GroupArmsAll GroupRearm GroupFence GroupPassOn
+    GroupArmsAll GroupRearm GroupFence GroupPassOn EndsFirst
     ArmEach SleepOnEach
     LeaseFence LeaseRescan LeaseAnnounced GateFence GateCheck BreachMoves CursorCas
 }

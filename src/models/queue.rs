@@ -133,3 +133,51 @@ fn finish() {
     });
     model.reached(&["taken"]);
 }
+
+/// Lane 1 has a producer; another takes lane 0, and only then lane 1 is finished: at no moment the queue has ended.
+#[test]
+fn ended() {
+    let model = Model::new("queue::ended").explore(|seen| {
+        let lanes = Lane::queue::<2>(2);
+        let mut first = producer(&lanes[1]);
+        let mut taking = consumer(&lanes, 0);
+        let joined = lanes[0].again();
+        let producers = thread::spawn(move || {
+            let second = producer(&joined);
+            first.finish();
+            second
+        });
+        let seen = seen.clone();
+        let taker = thread::spawn(move || {
+            assert_eq!(
+                taking.take(&mut [0; 8], 1, &Immortal),
+                Err(ReadError::Empty),
+                "ended beside a producer"
+            );
+            seen.saw("empty");
+        });
+        taker.join().unwrap();
+        producers.join().unwrap();
+    });
+    model.reached(&["empty"]);
+}
+
+/// Two lanes and two consumers: a wake for one lane that one of them gets does not leave the other beside a frame of the
+/// other lane.
+#[test]
+fn two_by_two() {
+    let model = Model::new("queue::two_by_two").preemptions(1).explore(|seen| {
+        let lanes = Lane::queue::<2>(2);
+        let takers = [0, 1].map(|first| {
+            let (mut taking, seen) = (consumer(&lanes, first), seen.clone());
+            thread::spawn(move || take(&mut taking, &seen).unwrap())
+        });
+        let mut pushing = [0, 1].map(|lane| producer(&lanes[lane]));
+        let producer = thread::spawn(move || pushing.iter_mut().for_each(push));
+        producer.join().unwrap();
+        let mut taken = takers.map(|taker| taker.join().unwrap());
+        taken.sort_unstable();
+        assert_eq!(taken, [(0, 0), (1, 0)], "not each frame once");
+    });
+    model.reached(&["taken"]);
+}

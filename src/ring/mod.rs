@@ -41,6 +41,11 @@ pub(crate) trait Peers: fmt::Debug {
     /// Whether the producer of `lane` died.
     fn death(&self, lane: u32) -> Option<Death>;
 
+    /// Whether somebody has the producing end of `lane`, perhaps without having begun.
+    fn holds(&self, _lane: u32) -> bool {
+        false
+    }
+
     /// Lets nobody wait for lossless readers that died. True if there were any.
     fn bury(&self) -> bool {
         false

@@ -44,15 +44,20 @@ impl Consumer {
 
     /// Frames that nobody has taken, in all lanes.
     pub(crate) fn available(&self) -> u64 {
-        self.lanes().map(unclaimed).sum()
+        self.lanes().map(unclaimed).fold(0, u64::saturating_add)
     }
 
     /// Takes up to `most` frames of one lane, if there are any.
-    pub(crate) fn take(&mut self, out: &mut [u8], most: u64) -> Result<Frames, ReadError> {
+    pub(crate) fn take(
+        &mut self,
+        out: &mut [u8],
+        most: u64,
+        peers: &impl Peers,
+    ) -> Result<Frames, ReadError> {
         if let Some(taken) = self.take_any(out, most)? {
             return Ok(taken);
         }
-        let stop = say(&self.lanes, &mut self.told).or_else(|| look(&self.lanes));
+        let stop = say(&self.lanes, &mut self.told).or_else(|| look(&self.lanes, peers));
         Err(stop.and_then(Result::err).unwrap_or(ReadError::Empty))
     }
 
@@ -62,7 +67,8 @@ impl Consumer {
         }
         for _ in 0..self.lanes.len() {
             let from = &mut self.lanes[self.at];
-            if let Some((first_position, frames)) = from.take(out, most)? {
+            let taken = from.take(out, most);
+            if let Ok(Some((first_position, frames))) = taken {
                 self.in_a_row += 1;
                 if holds(Site::SpaceNotify) {
                     space_event(from.lane()).notify(first_position + frames, self.fences);
@@ -71,7 +77,8 @@ impl Consumer {
                 let (lane, frames) = (from.lane().index(), frames as usize);
                 return Ok(Some(Frames { lane, first_position, frames, lost_before: 0, restarted }));
             }
-            self.next_lane();
+            self.next_lane(); // also from one that somebody has written over: the others are none the worse
+            taken?;
         }
         Ok(None)
     }
@@ -112,6 +119,7 @@ impl Consumer {
         let taken = loop {
             match self.take_any(out, most) {
                 Ok(Some(frames)) => break Ok(frames),
+                Ok(None) if armed.get() && wait::is_over(deadline) => break Err(ReadError::Timeout),
                 Ok(None) => {}
                 Err(error) => break Err(error),
             }
@@ -124,7 +132,7 @@ impl Consumer {
                 },
                 pause: None,
                 expected: None,
-                look: || look(lanes),
+                look: || look(lanes, peers),
                 each_slice: || {
                     let noticed = notice(lanes, told, peers);
                     if noticed { say(lanes, told) } else { None }
@@ -139,7 +147,7 @@ impl Consumer {
         };
         // With a wake or without, with a frame or without: what was armed for us may have been somebody else's wake.
         if armed.get() {
-            wait::pass_on(self.lanes[0].lane().group_event(), || arm(&self.lanes), || self.available() > 0);
+            wait::pass_on(self.lanes[0].lane().group_event(), || arm(&self.lanes), || any(&self.lanes));
         }
         taken
     }
@@ -160,32 +168,40 @@ fn arm(lanes: &[Group]) -> u32 {
     lanes[..all].iter().map(arm).fold(None, |oldest, next| oldest.or(Some(next))).unwrap_or_default()
 }
 
-/// What a member finds now. `None`: keep waiting. `Ok(())`: frames, unless somebody else takes them.
-fn look(lanes: &[Group]) -> Option<Result<(), ReadError>> {
-    let any = || lanes.iter().any(|one| unclaimed(one.lane()) > 0);
-    if any() {
-        return Some(Ok(()));
-    }
-    let stop = verdict(lanes)?;
-    // After any verdict, once more: else the last frames, published before it, would be lost.
-    Some(if holds(Site::VerdictReload) && any() { Ok(()) } else { Err(stop) })
+/// Whether there are frames that nobody has taken.
+fn any(lanes: &[Group]) -> bool {
+    lanes.iter().any(|one| unclaimed(one.lane()) > 0)
 }
 
-/// Why no frames will come: the queue lost its name, or some producers came, and all that came have finished.
-fn verdict(lanes: &[Group]) -> Option<ReadError> {
+/// What a member finds now. `None`: keep waiting. `Ok(())`: frames, unless somebody else takes them.
+fn look(lanes: &[Group], peers: &dyn Peers) -> Option<Result<(), ReadError>> {
+    if any(lanes) {
+        return Some(Ok(()));
+    }
+    let stop = verdict(lanes, peers)?;
+    // After any verdict, once more: else the last frames, published before it, would be lost.
+    Some(if holds(Site::VerdictReload) && any(lanes) { Ok(()) } else { Err(stop) })
+}
+
+/// Why no frames will come: some producers came, and all that came have finished; or the queue lost its name.
+fn verdict(lanes: &[Group], peers: &dyn Peers) -> Option<ReadError> {
     let lanes = || lanes.iter().map(Group::lane);
-    let mut ended = None;
+    let unused = |lane: &Lane| lane::epoch(lane) == 0 && !peers.holds(lane.index());
+    // All ends first. A lane that seems unused, and is taken before the last producer of another one finishes, would make
+    // an end of which there never was a moment.
+    let (mut ended, mut position) = (0_u64, 0_u64);
+    let mut open = false;
     for lane in lanes() {
         match lane::end(lane) {
-            Some(end) => ended = Some(ended.unwrap_or(0) + end),
-            None if lane::epoch(lane) == 0 => {}
-            None => {
-                ended = None;
-                break;
-            }
+            Some(end) => (ended, position) = (ended | 1 << lane.index(), position.saturating_add(end)),
+            None => open |= !holds(Site::EndsFirst) && !unused(lane),
         }
     }
-    if let Some(position) = ended {
+    let open = || match holds(Site::EndsFirst) {
+        true => lanes().any(|lane| ended >> lane.index() & 1 == 0 && !unused(lane)),
+        false => open,
+    };
+    if ended != 0 && !open() {
         return Some(ReadError::Ended { position });
     }
     if lanes().any(|lane| lane.state().load(Relaxed) == RETIRED) {
@@ -197,17 +213,18 @@ fn verdict(lanes: &[Group]) -> Option<ReadError> {
 
 /// Looks whether producers died, of which nothing was said yet.
 fn notice(lanes: &[Group], told: &mut [Told], peers: &dyn Peers) -> bool {
-    let mut any = false;
-    for (one, told) in lanes.iter().zip(told) {
-        any |= told.notice(one.lane(), peers);
+    let mut news = false;
+    // Who finished left nothing behind, however it ended.
+    for (one, told) in lanes.iter().zip(told).filter(|(one, _)| lane::end(one.lane()).is_none()) {
+        news |= told.notice(one.lane(), peers);
     }
-    any
+    news
 }
 
 /// Says that a producer died, once, if that was noticed; `Ok`: last frames first, of whatever lane.
 fn say(lanes: &[Group], told: &mut [Told]) -> Option<Result<(), ReadError>> {
     let (one, told) = lanes.iter().zip(told).find(|(_, told)| told.noticed.is_some())?;
-    if lanes.iter().any(|one| unclaimed(one.lane()) > 0) {
+    if any(lanes) {
         return Some(Ok(()));
     }
     told.say(one.lane(), readable(one.lane()))
@@ -223,7 +240,7 @@ pub(crate) struct Awaiting<'a> {
 
 impl Waiter for Awaiting<'_> {
     fn look(&mut self) -> bool {
-        self.told.iter().any(|told| told.noticed.is_some()) || look(self.lanes).is_some()
+        self.told.iter().any(|told| told.noticed.is_some()) || look(self.lanes, self.peers).is_some()
     }
 
     fn each_slice(&mut self) -> bool {
@@ -231,7 +248,7 @@ impl Waiter for Awaiting<'_> {
     }
 
     fn has_some(&self) -> bool {
-        self.lanes.iter().any(|one| unclaimed(one.lane()) > 0)
+        any(self.lanes)
     }
 
     fn arm(&mut self, words: &mut Words) {
@@ -265,7 +282,7 @@ impl<P: Peers> Waiter for Detached<P> {
     }
 
     fn has_some(&self) -> bool {
-        self.lanes.iter().any(|one| unclaimed(one.lane()) > 0)
+        any(&self.lanes)
     }
 
     fn arm(&mut self, words: &mut Words) {

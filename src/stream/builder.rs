@@ -179,7 +179,8 @@ impl Builder {
     }
 
     /// How many producers a work queue may have at the same time (default 1, at most 64): each has a lane of its own, of
-    /// [`capacity`](Self::capacity) frames. [`Kind::Mpmc`] only.
+    /// [`capacity`](Self::capacity) frames. One that leaves makes its lane free for the next; one that
+    /// [finishes](Producer::finish) uses it up. [`Kind::Mpmc`] only.
     pub fn producers(mut self, lanes: u32) -> Self {
         self.producers = lanes;
         self

@@ -134,7 +134,7 @@ impl<T: Pod> GroupConsumer<T> {
 
     #[inline]
     fn read_now(&mut self, out: &mut [T], most: u64) -> Result<Frames, ReadError> {
-        let taken = self.ring.take(bytemuck::cast_slice_mut(out), most);
+        let taken = self.ring.take(bytemuck::cast_slice_mut(out), most, &self.attachment);
         self.post(taken)
     }
 

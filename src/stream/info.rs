@@ -203,7 +203,9 @@ impl ProducerState {
         // The first one of those that matter most.
         let most = lanes.iter().map(|lane| lane.producer).rev().max_by_key(rank);
         match most {
-            Some(Self::Ended { .. }) => Self::Ended { position: lanes.iter().map(|lane| lane.position).sum() },
+            Some(Self::Ended { .. }) => {
+                Self::Ended { position: lanes.iter().fold(0, |sum, lane| sum.saturating_add(lane.position)) }
+            }
             Some(state) => state,
             None => Self::Never,
         }
@@ -224,6 +226,8 @@ pub struct LaneStatus {
     pub head: Option<u64>,
     /// How many producers it had.
     pub epoch: u64,
+    /// How long ago one was last seen, or the stream was created.
+    pub seen: Duration,
 }
 
 impl LaneStatus {
@@ -238,8 +242,13 @@ impl LaneStatus {
             oldest: lane.geometry().oldest(if intent == NONE { 0 } else { intent }).min(position),
             head: taken.then(|| lane.head().load(Relaxed)),
             epoch: lane::epoch(&lane),
+            seen: since(lifecycle::seen_ns(segment, index..index + 1)),
         }
     }
+}
+
+fn since(seen_ns: u64) -> Duration {
+    Duration::from_nanos(monotonic_ns().saturating_sub(seen_ns))
 }
 
 /// Somebody who holds a seat.
@@ -317,7 +326,7 @@ impl Status {
             head: (info.kind != Kind::Broadcast).then(|| sum(|lane| lane.head.unwrap_or(0))),
             epoch: sum(|lane| lane.epoch),
             lanes,
-            seen: Duration::from_nanos(monotonic_ns().saturating_sub(lifecycle::seen_ns(&segment))),
+            seen: since(lifecycle::seen_ns(&segment, 0..segment.descriptor().lanes)),
             breaches: lane::breaches(&segment.lane(0)),
             attached,
             retired: segment.state().state.load(SeqCst) != LIVE,

@@ -259,6 +259,9 @@ impl Open {
     }
 
     fn attach(self, role: Role) -> Result<Attachment, Error> {
+        if self.lane != 0 && matches!(role, Role::Producer | Role::Consumer) {
+            return Err(Error::parameter("a lane is chosen by who observes: producers and consumers have theirs"));
+        }
         self.when_there(|name| {
             lifecycle::open(&self.place(name)?, name, role, self.seated, self.gate_timeout)
         })

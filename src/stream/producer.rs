@@ -181,6 +181,9 @@ impl<T: Pod> Producer<T> {
 
     /// Ends the stream here. Readers read up to the end and get [`ReadError::Ended`](crate::ReadError::Ended);
     /// nobody can push to it any more.
+    ///
+    /// On a work queue it ends the lane; the queue has ended when all producers that ever came have finished. Who creates
+    /// it again then makes a new one.
     pub fn finish(mut self) {
         if !self.attachment.forked() {
             self.ring.finish();

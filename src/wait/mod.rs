@@ -315,6 +315,11 @@ pub(crate) fn wait<S: Sleeper>(
     }
 }
 
+/// Whether the time is up.
+pub(crate) fn is_over(deadline: Option<Instant>) -> bool {
+    deadline.is_some_and(|deadline| futex::now() >= deadline)
+}
+
 /// The sleeper's half of edge N, and the notifier's where the kernel does that one, too. Whether it did.
 fn fence_arming() -> bool {
     let fenced = futex::membarrier();
@@ -366,10 +371,10 @@ pub(crate) fn pass_on(seq: &EventWord, arm: impl FnOnce() -> u32, look: impl FnO
     if holds(Site::GroupRearm) {
         arm();
     }
-    if holds(Site::GroupFence) {
-        fence_arming();
-    }
-    if holds(Site::GroupPassOn) && look() {
+    // Where the kernel does not fence notifiers for us, one may have published what neither we see nor it saw armed. Who is
+    // woken looks again soon.
+    let fenced = !holds(Site::GroupFence) || fence_arming();
+    if holds(Site::GroupPassOn) && (look() || !fenced) {
         futex::wake_one(seq);
     }
 }

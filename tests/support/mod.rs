@@ -89,3 +89,23 @@ pub fn readable(descriptors: &[&dyn std::os::fd::AsFd], timeout: std::time::Dura
     assert!(done >= 0, "{}", std::io::Error::last_os_error());
     list.iter().map(|one| one.revents & libc::POLLIN != 0).collect()
 }
+
+/// Writes over a word of an object, `at` bytes into the region whose offset the descriptor has at `field`.
+pub fn set_word(object: &Path, field: u64, at: u64, value: u64) {
+    use std::os::unix::fs::FileExt;
+    let file = fs::File::options().read(true).write(true).open(object).unwrap();
+    let mut region = [0; 8];
+    file.read_exact_at(&mut region, field).unwrap();
+    file.write_all_at(&value.to_le_bytes(), u64::from_le_bytes(region) + at).unwrap();
+}
+
+/// How often the calling thread has gone to sleep.
+#[allow(unsafe_code)]
+pub fn voluntary_switches() -> u64 {
+    // SAFETY: a usage of zeros is one, and the call fills it in.
+    unsafe {
+        let mut usage = std::mem::zeroed::<libc::rusage>();
+        assert_eq!(libc::getrusage(libc::RUSAGE_THREAD, &raw mut usage), 0);
+        usage.ru_nvcsw as u64
+    }
+}
