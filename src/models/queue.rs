@@ -29,7 +29,7 @@ fn consumer(lanes: &[Lane], first: usize) -> Consumer {
 
 fn push(producer: &mut Producer) {
     let frame = producer.position().to_le_bytes();
-    producer.push_wait(&frame, 1, Wait::new().strategy(Strategy::Block)).unwrap();
+    producer.push_wait(&frame, 1, Wait::new().strategy(Strategy::Block), &Immortal).unwrap();
 }
 
 /// Waits for a frame and takes it: its lane and position.
