@@ -11,6 +11,8 @@ pub(crate) struct Reading {
     pub(crate) start: Option<Start>,
     /// Observe a stream whose frames are there to be taken out.
     pub(crate) tap: bool,
+    /// From a seat for recorders.
+    pub(crate) recorder: bool,
 }
 
 /// One of the two handles that read.
@@ -61,6 +63,10 @@ pub(crate) fn observe(stream: &Stream, start: Start) -> Result<(Observer<u8>, Op
 impl Source {
     /// Attaches to a stream. An spsc stream's reader takes its frames out, unless it taps.
     pub(crate) fn open(stream: &Stream, reading: Reading) -> Result<Self, Error> {
+        if reading.recorder {
+            let open = stream.open().start(reading.start.unwrap_or(Start::Now)).lossless();
+            return Ok(Self::Observer(open.observer_bytes()?, Vec::new()));
+        }
         if !reading.tap && stream.open().status()?.info.kind == Kind::Spsc {
             return stream.open().consumer_bytes().map(Self::Consumer);
         }
@@ -73,8 +79,11 @@ impl Source {
 
     /// Why a stream that was asked for cannot be read, and what to do.
     pub(crate) fn failure(error: Error) -> Failure {
-        let busy = matches!(error, Error::ConsumerBusy { .. });
-        let hint = if busy { "; --tap reads without taking" } else { "" };
+        let hint = match error {
+            Error::ConsumerBusy { .. } => "; --tap reads without taking",
+            Error::WrongKind { kind: Kind::Broadcast, .. } => " (--recorders)",
+            _ => "",
+        };
         Failure::Failed(format!("{error}{hint}"))
     }
 

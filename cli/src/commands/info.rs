@@ -61,15 +61,23 @@ fn text(status: &Status) -> Result<String, std::fmt::Error> {
     line("shared", shared(info))?;
     line("kept", if info.keep { "yes, until it is removed".to_owned() } else { String::new() })?;
     line("seats", format!("{} of {} taken", describe::readers(status), info.readers))?;
+    line("recorders", recorders(status))?;
+    line("breaches", describe::breaches(status))?;
     for attached in &status.attached {
-        let lost = if attached.lost > 0 { format!(", lost {}", attached.lost) } else { String::new() };
-        let what = format!("{} {} at {}{lost}", attached.pid, attached.program, attached.position);
-        line(&format!("  {}", attached.role), what)?;
+        line(&format!("  {}", attached.role), describe::place(attached, status))?;
     }
     for (number, channel) in (1..).zip(&info.channels) {
         line(&format!("channel {number}"), self::channel(channel))?;
     }
     Ok(text)
+}
+
+fn recorders(status: &Status) -> String {
+    let (taken, info) = (describe::recorders(status).count(), &status.info);
+    match info.lossless {
+        0 => String::new(),
+        seats => format!("{taken} of {seats} seats taken; at their limit: {}", describe::at_limit(info)),
+    }
 }
 
 fn producer(status: &Status) -> String {
