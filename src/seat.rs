@@ -89,7 +89,7 @@ pub(crate) fn role(of: &Descriptor, seat: u32) -> Role {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seat {
     pub(crate) index: u32,
-    /// The one who died in it before us, until we [settle](settle): if no handle comes of it, that one is still the
+    /// The one who died in it before us, until we [settle]: if no handle comes of it, that one is still the
     /// last who sat there, and what it left behind stays.
     died: Option<u64>,
     settled: bool,

@@ -88,10 +88,10 @@ impl Producer {
     /// Pushes all of `frames`, or nothing. Never waits.
     #[inline]
     pub(crate) fn push(&mut self, frames: &[u8], count: u64, peers: &impl Peers) -> Result<(), PushError> {
-        if let Err(error) = self.writer.write(frames, count) {
+        if let Err(error) = self.writer.check_space(count) {
             self.make_space(error, count, peers)?;
-            self.writer.write(frames, count).map_err(|error| self.refused(error, count))?;
         }
+        self.writer.put(frames, count);
         self.notify();
         Ok(())
     }
