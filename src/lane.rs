@@ -168,6 +168,11 @@ impl Writer {
         if self.at.position + frames <= self.reach || !holds(Site::SpaceCheck) {
             return Ok(());
         }
+        self.look_for_space(frames)
+    }
+
+    #[inline(never)]
+    fn look_for_space(&mut self, frames: u64) -> Result<(), WriteError> {
         match self.gate {
             Gate::Nothing => Ok(()),
             Gate::Head => {
@@ -261,6 +266,13 @@ impl Writer {
     #[inline]
     pub(crate) fn write(&mut self, frames: &[u8], count: u64) -> Result<(), WriteError> {
         self.check_space(count)?;
+        self.put(frames, count);
+        Ok(())
+    }
+
+    /// As [`write`](Self::write), for which there [is space](Self::check_space).
+    #[inline]
+    pub(crate) fn put(&mut self, frames: &[u8], count: u64) {
         if count <= self.limit {
             self.write_run(frames, count);
         } else {
@@ -268,7 +280,6 @@ impl Writer {
                 self.write_run(run, run.len() as u64 / self.lane.geometry().frame());
             }
         }
-        Ok(())
     }
 
     #[inline]

@@ -231,18 +231,6 @@ fn seats_are_few_and_errors_say_so() {
     assert_eq!(place.objects(), ["q@v1.l1", "s@v1.l1"]);
 }
 
-/// One who is refused after it sat down leaves nothing that a producer would wait for.
-#[test]
-fn who_is_refused_holds_nobody_up() {
-    let place = Place::new();
-    let mut producer = stream(&place, AtLimit::Full).producer::<u64>().unwrap();
-    for _ in 0..10 {
-        assert!(place.open("s").lossless().observer::<u16>().is_err());
-        push(&mut producer, 1000).unwrap();
-    }
-    assert_eq!(place.open("s").status().unwrap().attached.len(), 1);
-}
-
 #[test]
 fn the_words_lie_where_the_page_says() {
     let place = Place::new();

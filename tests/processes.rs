@@ -873,6 +873,9 @@ fn a_killed_recorder_holds_nobody_up() {
         }
         let block = counted(&producer, ring);
         producer.push(&block).unwrap();
+        let object = std::fs::read(&producer.info().path).unwrap();
+        let word = |at: usize| u64::from_le_bytes(object[at..at + 8].try_into().unwrap());
+        assert_eq!(word(word(0x60) as usize + 0x380), u64::MAX, "readers are still hurried");
     }
     drop(producer);
     place.open("r").remove().unwrap();

@@ -1,6 +1,6 @@
 //! A stream's status in words, and as JSON.
 
-use annulus::{Channel, Info, Kind, LaneStatus, Listed, ProducerState, Role, Status};
+use annulus::{AtLimit, Attached, Channel, Info, Kind, LaneStatus, Listed, ProducerState, Role, Status};
 use serde_json::{Value, json};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -25,7 +25,8 @@ pub(crate) fn producer_pid(producer: ProducerState) -> Option<u32> {
 
 /// How many consumers and observers are attached.
 pub(crate) fn readers(status: &Status) -> usize {
-    status.attached.iter().filter(|attached| !matches!(attached.role, Role::Producer)).count()
+    let reads = |attached: &&Attached| !matches!(attached.role, Role::Producer | Role::Lossless);
+    status.attached.iter().filter(reads).count()
 }
 
 /// How many hold seats for `role`.
@@ -46,6 +47,37 @@ pub(crate) fn backlog(position: u64, head: Option<u64>) -> Option<u64> {
 /// How much history the ring holds: `10 s`, or `4096 frames` where there is no rate.
 pub(crate) fn retained(info: &Info) -> String {
     info.retained().map_or_else(|| format!("{} frames", info.capacity), seconds)
+}
+
+/// What is done at the limit of a recorder.
+pub(crate) fn at_limit(info: &Info) -> &'static str {
+    match info.at_limit {
+        AtLimit::Full => "full",
+        _ => "overwrite",
+    }
+}
+
+/// Those in lossless seats.
+pub(crate) fn recorders(status: &Status) -> impl Iterator<Item = &Attached> {
+    status.attached.iter().filter(|attached| attached.role == Role::Lossless)
+}
+
+/// Where a reader is, how far behind, and what it lost.
+pub(crate) fn place(attached: &Attached, status: &Status) -> String {
+    let behind = match status.position.saturating_sub(attached.position) {
+        0 => String::new(),
+        frames => format!(", {frames} behind"),
+    };
+    let lost = if attached.lost > 0 { format!(", lost {}", attached.lost) } else { String::new() };
+    format!("{} {} at {}{behind}{lost}", attached.pid, attached.program, attached.position)
+}
+
+/// What recorders lost in all; nothing if they did not.
+pub(crate) fn breaches(status: &Status) -> String {
+    match (status.breaches.times, status.breaches.frames) {
+        (0, 0) => String::new(),
+        (times, frames) => format!("recorders lost {frames} frames (overtaken {times}x)"),
+    }
 }
 
 pub(crate) fn seconds(time: Duration) -> String {
@@ -112,6 +144,12 @@ pub(crate) fn status(status: &Status) -> Value {
         "retained_seconds": info.retained().map(|time| time.as_secs_f64()),
         "contiguous": info.contiguous,
         "seats": info.readers,
+        "lossless": if info.lossless > 0 { Some(json!({
+            "seats": info.lossless,
+            "at_limit": at_limit(info),
+            "breaches": status.breaches.times,
+            "lost": status.breaches.frames,
+        })) } else { None },
         "observable": info.observable,
         "keep": info.keep,
         "bytes": info.bytes,
@@ -129,6 +167,7 @@ pub(crate) fn status(status: &Status) -> Value {
             "pid": attached.pid,
             "program": attached.program,
             "position": attached.position,
+            "behind": status.position.saturating_sub(attached.position),
             "lost": attached.lost,
         })).collect::<Vec<_>>(),
     })

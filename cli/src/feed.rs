@@ -6,7 +6,7 @@ use crate::sharing::Sharing;
 use crate::stop::{SLICE, Stop};
 use crate::users;
 use crate::values::Span;
-use annulus::{Builder, Info, Kind, Producer, PushError, SampleFormat};
+use annulus::{AtLimit, Breaches, Builder, Info, Kind, Producer, PushError, SampleFormat};
 use std::time::{Duration, Instant};
 
 /// The options of every command that makes a ring.
@@ -15,9 +15,15 @@ pub(crate) struct RingArgs {
     /// How much history the ring holds: 10s, or frames [default: 10s; 65536 frames without a rate]
     #[arg(long)]
     retain: Option<Span>,
-    /// Lose nothing: a full ring waits for its one reader, and so does the end (unless --keep)
+    /// A queue for one reader, who takes every frame: a full ring waits for it, and so does the end (unless --keep)
     #[arg(long)]
     pub(crate) lossless: bool,
+    /// Beside any number of viewers, seats for so many recorders (annulus cat --recorder): what they have not read is kept
+    #[arg(long, value_name = "SEATS", conflicts_with = "lossless", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    recorders: Option<u32>,
+    /// When a recorder is a whole ring behind: overwrite what it has not read, and tell, or wait for it
+    #[arg(long, value_enum, default_value = "overwrite", requires = "recorders")]
+    at_limit: Limit,
     /// Leave the stream there when all have left
     #[arg(long)]
     keep: bool,
@@ -35,10 +41,20 @@ impl RingArgs {
     }
 }
 
+/// What to do at the limit of a recorder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Limit {
+    /// Never wait; the recorder is told what it lost, and so is whoever runs this
+    Overwrite,
+    /// Wait until it has read on, has left, or died
+    Full,
+}
+
 /// A producer at work.
 #[derive(Debug)]
 pub(crate) struct Feed {
     producer: Producer<u8>,
+    /// Whether a full ring is waited for.
     waits: bool,
     keep: bool,
     stop: Stop,
@@ -49,6 +65,9 @@ pub(crate) struct Feed {
     refused: bool,
     /// Whether the user knows that the ring waits for its reader.
     told: bool,
+    /// What recorders lost, as far as the user knows, and before we came.
+    breaches: Breaches,
+    breaches_before: Breaches,
     /// Shown while frames flow, if anybody wants to see it.
     pub(crate) progress: Option<Progress>,
 }
@@ -67,6 +86,10 @@ impl Feed {
             })
             .producers(ring.producers.unwrap_or(1))
             .keep(ring.keep);
+        let full = ring.recorders.is_some() && ring.at_limit == Limit::Full;
+        if let Some(seats) = ring.recorders {
+            builder = builder.lossless(seats).at_limit(if full { AtLimit::Full } else { AtLimit::Overwrite });
+        }
         builder = match ring.retain {
             Some(Span::Frames(frames)) => builder.capacity(frames),
             Some(Span::Time(time)) => builder.retain(time),
@@ -78,13 +101,15 @@ impl Feed {
             note(format!("{}: carrying on the stream of user {}", info.full_name(), users::user(info.owner)));
         }
         Ok(Self {
-            waits: ring.waits(),
+            waits: ring.waits() || full,
             keep: ring.keep,
             stop,
             start: producer.position(),
             began: Instant::now(),
             refused: false,
             told: false,
+            breaches: producer.breaches(),
+            breaches_before: producer.breaches(),
             progress: None,
             producer,
         })
@@ -126,7 +151,21 @@ impl Feed {
         if let Some(progress) = &mut self.progress {
             progress.show(self.producer.position(), self.producer.position() - self.start);
         }
+        if self.producer.breaches().times != self.breaches.times {
+            self.tell_breach();
+        }
         Ok(())
+    }
+
+    /// A recorder that stands still is told of once, and what it lost in all at the end.
+    #[cold]
+    fn tell_breach(&mut self) {
+        self.breaches = self.producer.breaches();
+        if let Some(progress) = &mut self.progress {
+            progress.clear();
+        }
+        let (name, position) = (self.info().full_name(), self.position());
+        note(format!("{name}: a recorder is a ring behind at position {position}: it loses frames"));
     }
 
     fn push_all(&mut self, mut block: &[u8]) -> Result<(), PushError> {
@@ -151,8 +190,12 @@ impl Feed {
             if let Some(progress) = &mut self.progress {
                 progress.clear();
             }
-            let taker = if self.info().kind == Kind::Mpmc { "drain" } else { "cat" };
-            note(format!("{name}: the ring is full; waiting for its reader (annulus {taker} {whole})"));
+            let whom = match self.info().kind {
+                Kind::Spsc => format!("its reader (annulus cat {whole})"),
+                Kind::Mpmc => format!("its consumers (annulus drain {whole})"),
+                _ => "its recorder".to_owned(),
+            };
+            note(format!("{name}: the ring is full; waiting for {whom}"));
         }
     }
 
@@ -164,7 +207,7 @@ impl Feed {
             progress.clear();
         }
         let (name, position) = (self.name(), self.position());
-        let (pushed, left) = (self.pushed(), self.producer.pending());
+        let (pushed, left, breaches) = (self.pushed(), self.producer.pending(), self.producer.breaches());
         self.producer.finish();
         let rate = pushed as f64 / elapsed;
         let how = if self.refused || drained.is_err() { "stopped" } else { "ended" };
@@ -173,6 +216,11 @@ impl Feed {
         note(format!(
             "{name}: {pushed} frames in {elapsed:.3} s ({rate:.1} Hz), {how} at position {position}{left}"
         ));
+        let lost = breaches.frames - self.breaches_before.frames;
+        if lost > 0 {
+            let times = breaches.times - self.breaches_before.times;
+            note(format!("{name}: recorders lost {lost} frames (overtaken {times}x)"));
+        }
         drained.map_err(|error| Failure::Failed(format!("{name}: {error}")))
     }
 

@@ -11,6 +11,8 @@ pub(crate) struct Reading {
     pub(crate) start: Option<Start>,
     /// Observe a stream whose frames are there to be taken out.
     pub(crate) tap: bool,
+    /// From a seat for recorders.
+    pub(crate) recorder: bool,
     /// Of a work queue, the lane.
     pub(crate) lane: Lane,
 }
@@ -26,7 +28,7 @@ pub(crate) struct Lane {
 impl Lane {
     /// The one that is observed already.
     pub(crate) fn of(observer: &Observer<u8>) -> Self {
-        Self { lane: Some(observer.lane()) }
+        Self { lane: (observer.info().kind == Kind::Mpmc).then(|| observer.lane()) }
     }
 
     /// The user may want to know that there are others.
@@ -84,6 +86,11 @@ pub(crate) fn observe(
         }
         opened => (opened?, None),
     };
+    if lane.lane.is_some() && observer.info().kind != Kind::Mpmc {
+        return Err(Error::BadParameter {
+            what: format!("{stream} is no work queue: it has no lanes to choose from"),
+        });
+    }
     let texts = lane.hint(observer.info()).into_iter().chain(unseated).collect();
     Ok((observer, texts))
 }
@@ -91,7 +98,11 @@ pub(crate) fn observe(
 impl Source {
     /// Attaches to a stream. An spsc stream's reader takes its frames out, unless it taps.
     pub(crate) fn open(stream: &Stream, reading: Reading) -> Result<Self, Error> {
-        if !reading.tap && stream.open().status()?.info.kind == Kind::Spsc {
+        if reading.recorder {
+            let open = stream.open().start(reading.start.unwrap_or(Start::Now)).lossless();
+            return Ok(Self::Observer(open.observer_bytes()?, Vec::new()));
+        }
+        if !reading.tap && reading.lane.lane.is_none() && stream.open().status()?.info.kind == Kind::Spsc {
             return stream.open().consumer_bytes().map(Self::Consumer);
         }
         let (observer, texts) = observe(stream, reading.start.unwrap_or(Start::Now), reading.lane)?;
@@ -101,8 +112,14 @@ impl Source {
 
     /// Why a stream that was asked for cannot be read, and what to do.
     pub(crate) fn failure(error: Error) -> Failure {
-        let busy = matches!(error, Error::ConsumerBusy { .. });
-        let hint = if busy { "; --tap reads without taking" } else { "" };
+        if let Error::BadParameter { what } = error {
+            return Failure::Usage(what);
+        }
+        let hint = match error {
+            Error::ConsumerBusy { .. } => "; --tap reads without taking",
+            Error::WrongKind { kind: Kind::Broadcast, .. } => " (--recorders)",
+            _ => "",
+        };
         Failure::Failed(format!("{error}{hint}"))
     }
 

@@ -114,10 +114,10 @@ impl Producer {
     /// Pushes all of `frames`, or nothing. Never waits.
     #[inline]
     pub(crate) fn push(&mut self, frames: &[u8], count: u64, peers: &impl Peers) -> Result<(), PushError> {
-        if let Err(error) = self.writer.write(frames, count) {
+        if let Err(error) = self.writer.check_space(count) {
             self.make_space(error, count, peers)?;
-            self.writer.write(frames, count).map_err(|error| self.refused(error, count))?;
         }
+        self.writer.put(frames, count);
         self.notify();
         Ok(())
     }
@@ -139,13 +139,22 @@ impl Producer {
         lane::breaches(self.writer.lane())
     }
 
+    /// Waits for the dead no more, nor makes readers believe so: one of these would have taken the arm back.
+    fn bury(&self, peers: &impl Peers) -> bool {
+        let buried = peers.bury();
+        if buried {
+            space_event(self.writer.lane()).armed.store(NONE, SeqCst);
+        }
+        buried
+    }
+
     /// What can be done about an `error` that `count` frames met.
     #[cold]
     fn make_space(&mut self, error: WriteError, count: u64, peers: &impl Peers) -> Result<(), PushError> {
         if !matches!(error, WriteError::Full { .. }) {
             return Err(self.refused(error, count));
         }
-        if peers.bury() && self.writer.check_space(count).is_ok() {
+        if self.bury(peers) && self.writer.check_space(count).is_ok() {
             return Ok(());
         }
         if self.overtakes {
@@ -227,7 +236,7 @@ impl Producer {
             match self.writer.check_space(count) {
                 Ok(()) => return Ok(true),
                 Err(WriteError::Full { .. }) if self.overtakes => {
-                    peers.bury();
+                    self.bury(peers);
                     if self.writer.check_space(count).is_err() {
                         self.writer.overtake(count);
                     }
@@ -271,7 +280,7 @@ impl Producer {
             }
             None
         };
-        let each_slice = || peers.bury().then_some(Ok(())); // then the caller looks again
+        let each_slice = || self.bury(peers).then_some(Ok(())); // then the caller looks again
         let found = event.wait(target, None, wait.strategy, deadline, look, each_slice);
         // Nobody else arms here, so this takes back only our own; left, it would make readers content with less.
         if holds(Site::SpaceDisarm) {

@@ -227,6 +227,7 @@ fn place(lane: &Lane, start: Start, lossless: bool) -> u64 {
     let tail = lane::readable(lane);
     match start {
         Start::Now => tail,
+        // Not what is older: its cursor would be in its producer's way, if only for a moment.
         Start::Oldest if lossless => lane::oldest_kept(lane).min(tail),
         Start::Oldest => lane.geometry().oldest(lane.producer().intent.load(Relaxed)).min(tail),
         Start::Position(position) => position,

@@ -41,6 +41,9 @@ pub(crate) struct Args {
     /// Read an spsc stream without taking its frames out
     #[arg(long)]
     tap: bool,
+    /// Read from one of the seats for recorders (gen --recorders): what is not read yet is kept, or told
+    #[arg(long, conflicts_with = "tap")]
+    recorder: bool,
     #[command(flatten)]
     lane: Lane,
 }
@@ -78,7 +81,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let stop = Stop::on_signals()?;
     let name = args.stream.resolve()?;
     let start = args.from.map(|from| from.0).or(args.no_follow.then_some(Start::Oldest));
-    let reading = Reading { start, tap: args.tap, lane: args.lane };
+    let reading = Reading { start, tap: args.tap, recorder: args.recorder, lane: args.lane };
     let source = Source::open(&name, reading).map_err(Source::failure)?;
     if matches!(source, Source::Consumer(_)) && !matches!(start, None | Some(Start::Oldest)) {
         let why = "an spsc stream's reader goes on where the last one stopped; to start elsewhere, add --tap";
@@ -209,7 +212,8 @@ impl<'a> Cat<'a> {
     /// Turns to the stream that has taken this one's name, from its first frame on.
     fn reopen(&mut self) -> Result<(), Failure> {
         note(format!("{}: the stream was replaced or removed; looking for the next one", self.name));
-        let reading = Reading { start: Some(Start::Oldest), tap: self.args.tap, lane: self.args.lane };
+        let Args { tap, recorder, lane, .. } = *self.args;
+        let reading = Reading { start: Some(Start::Oldest), tap, recorder, lane };
         while !self.stop.raised() {
             match Source::open(&self.name, reading) {
                 Ok(source) => {

@@ -6,11 +6,15 @@ use crate::output::Output;
 use crate::print::{Csv, Form};
 use crate::stop::{SLICE, Stop};
 use annulus::{Error, Frames, GroupConsumer, Kind, ReadError, Strategy, Wait};
-use std::sync::Mutex;
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
 
 /// Take frames out of a work queue, each once, until its producers have finished
+///
+/// What was taken is gone: if the reader of stdout ends early, or we are killed, up to a batch of each consumer.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -27,7 +31,7 @@ pub(crate) struct Args {
     /// How to wait for frames: spin, adaptive or block
     #[arg(long, default_value = "adaptive")]
     wait: Strategy,
-    /// Stop when nothing is left
+    /// Stop when what is there now was taken
     #[arg(long)]
     no_follow: bool,
 }
@@ -47,7 +51,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         out.get_mut().expect("nobody has it yet").turn_to(Csv::of_lanes(&info))?;
     }
     let began = Instant::now();
-    let work = Work { args, queue: &queue, stop: &stop, out: out.as_ref() };
+    let until = AtomicU64::new(if args.no_follow { consumers[0].available() } else { u64::MAX });
+    let work =
+        Work { args, queue: &queue, stop: &stop, out: out.as_ref(), left: until, told: Mutex::default() };
     let done = thread::scope(|threads| {
         let working =
             consumers.into_iter().map(|consumer| threads.spawn(|| work.take_all(consumer))).collect();
@@ -76,32 +82,40 @@ struct Work<'a> {
     queue: &'a Stream,
     stop: &'a Stop,
     out: Option<&'a Mutex<Output>>,
+    /// Frames that may still be taken.
+    left: AtomicU64,
+    /// What the user knows already, from whichever consumer noticed it first.
+    told: Mutex<HashSet<String>>,
 }
 
 impl Work<'_> {
     /// Takes until the end: how many frames.
     fn take_all(&self, mut consumer: GroupConsumer<u8>) -> Result<u64, Failure> {
         let frame_bytes = consumer.info().frame_bytes;
-        let mut batch = vec![0; self.args.batch as usize * frame_bytes];
+        let most = u64::from(self.args.batch).min(consumer.info().capacity);
+        let mut batch = vec![0; most as usize * frame_bytes];
         let wait = Wait::new().strategy(self.args.wait).timeout(SLICE);
         while !self.stop.raised() {
-            let taken = if self.args.no_follow {
-                consumer.try_read(&mut batch)
-            } else {
-                consumer.read(&mut batch, wait)
-            };
+            let share = self.reserve(most);
+            if share == 0 {
+                break;
+            }
+            let batch = &mut batch[..share as usize * frame_bytes];
+            let taken =
+                if self.args.no_follow { consumer.try_read(batch) } else { consumer.read(batch, wait) };
+            self.give_back(share - taken.map_or(0, |taken| taken.frames as u64));
             match taken {
                 Ok(taken) => self.pass_on(taken, &batch[..taken.frames * frame_bytes])?,
                 Err(ReadError::Empty | ReadError::Ended { .. }) => break,
                 Err(ReadError::Timeout) => {}
                 Err(ReadError::ProducerGone { pid, position }) => {
-                    note(format!(
+                    self.tell(format!(
                         "{}: a producer, process {pid}, died after {position} frames; waiting for the next one",
                         self.queue
                     ));
                 }
                 Err(ReadError::Replaced) => {
-                    note(format!("{}: the queue was removed", self.queue));
+                    self.tell(format!("{}: the queue was removed", self.queue));
                     break;
                 }
                 Err(error) => {
@@ -113,10 +127,27 @@ impl Work<'_> {
         Ok(consumer.taken())
     }
 
+    /// How many of `most` frames one may take.
+    fn reserve(&self, most: u64) -> u64 {
+        let left = self.left.fetch_update(Relaxed, Relaxed, |left| Some(left.saturating_sub(most)));
+        left.map_or(0, |left| left.min(most))
+    }
+
+    fn give_back(&self, frames: u64) {
+        self.left.fetch_add(frames, Relaxed);
+    }
+
+    /// Says it once, whichever consumer notices it.
+    fn tell(&self, text: String) {
+        if self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(text.clone()) {
+            note(text);
+        }
+    }
+
     fn pass_on(&self, taken: Frames, frames: &[u8]) -> Result<(), Failure> {
         let Some(out) = self.out else { return Ok(()) };
         // One consumer's failure is everybody's: they would take frames that nobody gets.
-        let mut out = out.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut out = out.lock().unwrap_or_else(PoisonError::into_inner);
         let written = out.frames(taken.lane, taken.first_position, frames);
         if written.is_err() {
             self.stop.raise();

@@ -34,7 +34,7 @@ pub(crate) struct Args {
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     frames: Option<u64>,
     /// Make a work queue of so many producers, each with a lane of its own and all of this signal, and be all of them
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=64), conflicts_with = "lossless")]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=64), conflicts_with_all = ["lossless", "recorders"])]
     producers: Option<u32>,
     #[command(flatten)]
     play: PlayArgs,

@@ -68,7 +68,7 @@ fn text(status: &Status) -> Result<String, std::fmt::Error> {
     line("shared", shared(info))?;
     line("kept", if info.keep { "yes, until it is removed".to_owned() } else { String::new() })?;
     for (number, lane) in status.lanes.iter().enumerate().filter(|_| status.lanes.len() > 1) {
-        let (producer, left) = (producer(lane.producer, status.seen), left(lane.position, lane.head));
+        let (producer, left) = (producer(lane.producer, lane.seen), left(lane.position, lane.head));
         line(&format!("  lane {number}"), format!("{producer}; {} pushed{left}", lane.position))?;
     }
     line("seats", format!("{} of {} taken", describe::readers(status), info.readers))?;
@@ -76,15 +76,23 @@ fn text(status: &Status) -> Result<String, std::fmt::Error> {
         let consumers = describe::holders(status, Role::Consumer);
         line("consumers", format!("{consumers} of {} there", info.consumers))?;
     }
+    line("recorders", recorders(status))?;
+    line("breaches", describe::breaches(status))?;
     for attached in &status.attached {
-        let lost = if attached.lost > 0 { format!(", lost {}", attached.lost) } else { String::new() };
-        let what = format!("{} {} at {}{lost}", attached.pid, attached.program, attached.position);
-        line(&format!("  {}", attached.role), what)?;
+        line(&format!("  {}", attached.role), describe::place(attached, status))?;
     }
     for (number, channel) in (1..).zip(&info.channels) {
         line(&format!("channel {number}"), self::channel(channel))?;
     }
     Ok(text)
+}
+
+fn recorders(status: &Status) -> String {
+    let (taken, info) = (describe::recorders(status).count(), &status.info);
+    match info.lossless {
+        0 => String::new(),
+        seats => format!("{taken} of {seats} seats taken; at their limit: {}", describe::at_limit(info)),
+    }
 }
 
 fn producer(state: ProducerState, seen: Duration) -> String {

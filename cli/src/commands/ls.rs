@@ -42,13 +42,23 @@ fn table(streams: &[Listed], columns: usize) -> String {
         }
     }
     let mut text = aligned(&HEADS, &widths[..columns]);
-    for row in &rows {
+    for (row, stream) in rows.iter().zip(streams) {
         text += &match row {
             Ok(cells) => aligned(cells, &widths[..columns]),
             Err(line) => format!("{line}\n"),
         };
+        if let Ok(status) = &stream.status {
+            text += &recorders(status);
+        }
     }
     text
+}
+
+/// Who records the stream and how far behind it is, a line for each, and what all of them lost.
+fn recorders(status: &Status) -> String {
+    let seated = describe::recorders(status).map(|one| format!("recorder {}", describe::place(one, status)));
+    let lines = seated.chain(Some(describe::breaches(status)).filter(|line| !line.is_empty()));
+    lines.map(|line| format!("  {line}\n")).collect()
 }
 
 fn row(stream: &Listed) -> Result<[String; 10], String> {
