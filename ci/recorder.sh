@@ -132,7 +132,7 @@ while position() == stuck:
     assert time.monotonic() < begun + 10, "the dead are waited for"
 print(f"   the producer went on {1000 * (time.monotonic() - begun):.0f} ms after that, as we saw it (a wait slice is 100 ms)")
 P
-wait "$recorder" 2>/dev/null || true
+{ wait "$recorder" || true; } 2>/dev/null
 kill -INT "$producer"
 wait "$producer" || fail "$(cat "$SCRATCH/dead.gen")"
 sed 's/^/   gen:      /' "$SCRATCH/dead.gen"

@@ -905,7 +905,7 @@ fn forking_recorder(place: &std::path::Path) {
     let child = unsafe { libc::fork() };
     if child == 0 {
         assert_eq!(reader.try_read(&mut [0; 10]), Err(ReadError::Forked));
-        reader.seek(Start::Now);
+        reader.seek(Start::Position(0));
         drop(reader);
         say("child");
         std::process::exit(0);
@@ -942,22 +942,18 @@ fn a_recorder_whose_lock_was_closed_learns_of_it() {
     let place = Place::new();
     let mut producer = recorded(place.path(), AtLimit::Full).producer::<u64>().unwrap();
     let ring = producer.info().capacity;
-    let before: Vec<PathBuf> = descriptors();
+    let object = std::fs::metadata(place.path().join("r@v1.l1")).unwrap();
+    let object = (object.dev(), object.ino());
+    let of_the_producer = opens_of(object);
     let mut first = place.open("r").lossless().observer::<u64>().unwrap();
-    let path = place.path().join("r@v1.l1");
-    let found = std::fs::metadata(&path).unwrap();
     let mut closed = 0;
-    for entry in descriptors().into_iter().filter(|entry| !before.contains(entry)) {
-        if std::fs::metadata(&entry)
-            .is_ok_and(|other| (other.dev(), other.ino()) == (found.dev(), found.ino()))
-        {
-            // SAFETY: what a careless program does; the library is to survive it.
-            #[allow(unsafe_code)]
-            unsafe {
-                libc::close(entry.file_name().unwrap().to_str().unwrap().parse().unwrap())
-            };
-            closed += 1;
-        }
+    for descriptor in opens_of(object).into_iter().filter(|open| !of_the_producer.contains(open)) {
+        // SAFETY: what a careless program does; the library is to survive it.
+        #[allow(unsafe_code)]
+        unsafe {
+            libc::close(descriptor)
+        };
+        closed += 1;
     }
     assert_eq!(closed, 1, "a handle has one open of the object");
     for _ in 0..3 {
@@ -976,6 +972,11 @@ fn a_recorder_whose_lock_was_closed_learns_of_it() {
     producer.push(&[0]).unwrap();
 }
 
-fn descriptors() -> Vec<PathBuf> {
-    std::fs::read_dir("/proc/self/fd").unwrap().map(|entry| entry.unwrap().path()).collect()
+/// This process's descriptors of the object with that device and inode.
+fn opens_of(object: (u64, u64)) -> Vec<i32> {
+    let all = std::fs::read_dir("/proc/self/fd").unwrap().map(|entry| entry.unwrap().path());
+    // Not by its link: that has the name from before there was a name.
+    all.filter(|path| std::fs::metadata(path).is_ok_and(|found| (found.dev(), found.ino()) == object))
+        .map(|path| path.file_name().unwrap().to_str().unwrap().parse().unwrap())
+        .collect()
 }
