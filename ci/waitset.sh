@@ -39,9 +39,9 @@ printf '   the waiting thread: %d futex_waitv of 100 words each, %d of other siz
     "$sleeps" $((all - sleeps)) "$singles"
 [ "$blocks" -gt 150 ] && [ "$told" -eq "$blocks" ] || fail "not told of exactly those that were due"
 [ "$all" -eq "$sleeps" ] && [ "$singles" -le 5 ] || fail "a sleep that is not one call for all"
-# One for each time it was woken, and for each slice of 100 ms; the last wait is in vain for 2 s.
+# One for each time it was woken, and for each slice of 100 ms of the last wait, which is in vain.
 [ "$sleeps" -ge $((blocks / 12)) ] && [ "$sleeps" -le $((2 * woken + 80)) ] || fail "it sleeps again and again"
-woken_not_timed_out 30 # the last one waits in vain, for 2 s
+woken_not_timed_out 12 # the last waits in vain, for 0.5 s and more
 clean
 
 say "the same, with futex_waitv refused: it looks when frames are due, and misses nothing"
@@ -56,10 +56,10 @@ for error in ENOSYS EPERM; do
 done
 
 say "300 streams: more than one call takes"
-set_of 300 3 5
+set_of 300 5 5
 [ "$told" -eq "$blocks" ] && [ "$blocks" -gt 100 ] || fail "not told of exactly those that were due"
 printf '   %d threads were started to help, two for each sleep\n' $(($(find "$SCRATCH" -name 'calls.*' | wc -l) - 2))
-woken_not_timed_out 75 # three threads, in vain for 1.5 s
+woken_not_timed_out 18 # three threads, of which more than one may see that a slice is over
 clean
 
 # idle WHAT PID: processor time over some seconds, in ticks of 10 ms, and how often its threads slept.

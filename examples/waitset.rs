@@ -60,12 +60,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
         }
         std::thread::sleep(end.saturating_duration_since(Instant::now()) + Duration::from_millis(200));
-        blocks
+        (blocks, producers)
     });
 
     let mut set = WaitSet::new();
     let (mut waits, mut told, mut frames) = (0, 0, 0);
-    let wait = Wait::new().timeout(Duration::from_secs(seconds as u64) / 2).strategy(Strategy::Block);
+    let wait = Wait::new().timeout(Duration::from_millis(500)).strategy(Strategy::Block);
     while !acquiring.is_finished() {
         match set.wait(&mut streams, wait) {
             Ok(ready) => {
@@ -75,11 +75,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                     frames += streams[index].read()?;
                 }
             }
-            Err(ReadError::Timeout | ReadError::Ended { .. }) => break,
+            Err(ReadError::Timeout) => {}
             Err(other) => return Err(other.into()),
         }
     }
-    let blocks = acquiring.join().expect("the acquiring thread does not panic");
+    let (blocks, _producers) = acquiring.join().expect("the acquiring thread does not panic");
     println!(
         "{count} streams: {blocks} blocks came; woken {waits} times, told of {told} streams, {frames} frames"
     );
