@@ -223,13 +223,7 @@ fn scribbled_control_words() {
     let whole = specimen(&place);
     let regions = |field: usize| u64::from_le_bytes(whole[field..field + 8].try_into().unwrap());
     let (producers, readers, data) = (regions(0x58), regions(0x60), regions(0x68));
-    let mut seed = 0x2545_F491_4F6C_DD1Du64;
-    let mut random = move || {
-        seed ^= seed << 13;
-        seed ^= seed >> 7;
-        seed ^= seed << 17;
-        seed
-    };
+    let mut random = support::random(0x2545_F491_4F6C_DD1D);
     let mut out = [0; 64];
     for round in 0..300 {
         plant(&place, "s@v1.l1", &whole);
@@ -272,13 +266,7 @@ fn scribbled_control_words() {
 #[test]
 fn words_scribbled_under_live_handles() {
     let place = Place::new();
-    let mut seed = 0x9E37_79B9_7F4A_7C15u64;
-    let mut random = move || {
-        seed ^= seed << 13;
-        seed ^= seed >> 7;
-        seed ^= seed << 17;
-        seed
-    };
+    let mut random = support::random(0x9E37_79B9_7F4A_7C15);
     let brief = annulus::Wait::new().timeout(Duration::from_micros(50));
     for round in 0..400 {
         let ring = || place.create("q").channels(channels(1)).kind(Kind::Spsc).capacity(2048);
@@ -328,13 +316,7 @@ fn words_scribbled_under_live_handles() {
 #[test]
 fn words_scribbled_under_a_queue() {
     let place = Place::new();
-    let mut seed = 0x9E37_79B9_7F4A_7C15u64;
-    let mut random = move || {
-        seed ^= seed << 13;
-        seed ^= seed >> 7;
-        seed ^= seed << 17;
-        seed
-    };
+    let mut random = support::random(0x9E37_79B9_7F4A_7C15);
     let brief = annulus::Wait::new().timeout(Duration::from_micros(50)).strategy(annulus::Strategy::Block);
     for _ in 0..300 {
         let ring = || place.create("q").kind(Kind::Mpmc).producers(3).capacity(512);

@@ -4,10 +4,9 @@
 mod support;
 
 use annulus::{AtLimit, Error, Kind, ProducerState, PushError, ReadError, Start, Strategy, Wait};
-use libtest_mimic::{Arguments, Trial};
 use std::io::{BufRead, Read, Write};
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use support::Place;
@@ -16,62 +15,45 @@ use support::actor::{self, Actor, say};
 const LONG: Duration = Duration::from_secs(30);
 
 fn main() -> ExitCode {
-    if let Some((role, place)) = actor::role() {
-        play(&role, place);
-        return ExitCode::SUCCESS;
-    }
-    let test = |name: &str, run: fn()| {
-        Trial::test(name, move || {
-            run();
-            Ok(())
-        })
-    };
-    let tests = vec![
-        test("a_killed_producer_is_noticed_and_succeeded", a_killed_producer_is_noticed_and_succeeded),
-        test("a_killed_reader_changes_nothing", a_killed_reader_changes_nothing),
-        test(
-            "a_killed_consumer_is_succeeded_within_its_bound",
+    actor::main(
+        play,
+        tests![
+            a_killed_producer_is_noticed_and_succeeded,
+            a_killed_reader_changes_nothing,
             a_killed_consumer_is_succeeded_within_its_bound,
-        ),
-        test("a_stopped_producer_keeps_its_seat", a_stopped_producer_keeps_its_seat),
-        test("of_many_creators_one_wins", of_many_creators_one_wins),
-        test("everything_arrives_between_processes", everything_arrives_between_processes),
-        test("a_refused_open_leaves_what_a_crash_left", a_refused_open_leaves_what_a_crash_left),
-        test("a_superseded_producer_ends_nothing", a_superseded_producer_ends_nothing),
-        test("killed_again_and_again_there_is_one_producer", killed_again_and_again_there_is_one_producer),
-        test("a_forked_child_has_no_handles", a_forked_child_has_no_handles),
-        test("a_forked_child_takes_nothing_that_was_lent", a_forked_child_takes_nothing_that_was_lent),
-        test("a_child_forked_while_one_attaches_has_no_seat", a_child_forked_while_one_attaches_has_no_seat),
-        test(
-            "a_child_that_lives_on_does_not_keep_its_parents_seat",
+            a_stopped_producer_keeps_its_seat,
+            of_many_creators_one_wins,
+            everything_arrives_between_processes,
+            a_refused_open_leaves_what_a_crash_left,
+            a_superseded_producer_ends_nothing,
+            killed_again_and_again_there_is_one_producer,
+            a_forked_child_has_no_handles,
+            a_forked_child_takes_nothing_that_was_lent,
+            a_child_forked_while_one_attaches_has_no_seat,
             a_child_that_lives_on_does_not_keep_its_parents_seat,
-        ),
-        test(
-            "a_recorder_gets_every_frame_whatever_viewers_do",
             a_recorder_gets_every_frame_whatever_viewers_do,
-        ),
-        test("a_stopped_recorder_is_waited_for", a_stopped_recorder_is_waited_for),
-        test("a_stopped_recorder_is_overtaken_and_told", a_stopped_recorder_is_overtaken_and_told),
-        test("a_killed_recorder_holds_nobody_up", a_killed_recorder_holds_nobody_up),
-        test("a_forked_recorder_has_no_seat", a_forked_recorder_has_no_seat),
-        test("a_recorder_whose_lock_was_closed_learns_of_it", a_recorder_whose_lock_was_closed_learns_of_it),
-    ];
-    libtest_mimic::run(&Arguments::from_args(), tests).exit_code()
+            a_stopped_recorder_is_waited_for,
+            a_stopped_recorder_is_overtaken_and_told,
+            a_killed_recorder_holds_nobody_up,
+            a_forked_recorder_has_no_seat,
+            a_recorder_whose_lock_was_closed_learns_of_it,
+        ],
+    )
 }
 
-fn stream(place: &std::path::Path) -> annulus::Builder {
+fn stream(place: &Path) -> annulus::Builder {
     annulus::create("s").directory(place).rate(1000.0).retain(Duration::from_secs(10))
 }
 
-fn queue(place: &std::path::Path) -> annulus::Builder {
+fn queue(place: &Path) -> annulus::Builder {
     annulus::create("q").directory(place).kind(Kind::Spsc).capacity(4096)
 }
 
-fn play(role: &str, place: PathBuf) {
+fn play(role: &str, place: &Path) {
     match role {
         // Counts from its position on, a frame a time, until it is killed.
         "producer" => {
-            let mut producer = stream(&place).producer::<u64>().unwrap();
+            let mut producer = stream(place).producer::<u64>().unwrap();
             say(producer.position());
             loop {
                 producer.push(&[producer.position()]).unwrap();
@@ -79,7 +61,7 @@ fn play(role: &str, place: PathBuf) {
             }
         }
         "finite producer" => {
-            let mut producer = queue(&place).producer::<u64>().unwrap();
+            let mut producer = queue(place).producer::<u64>().unwrap();
             say(producer.position());
             let items: Vec<u64> = (0..1_000_000).collect();
             for block in items.chunks(777) {
@@ -89,7 +71,7 @@ fn play(role: &str, place: PathBuf) {
             producer.finish();
         }
         "viewer" => {
-            let mut viewer = annulus::open("s").directory(&place).observer::<u64>().unwrap();
+            let mut viewer = annulus::open("s").directory(place).observer::<u64>().unwrap();
             say("ready");
             let mut out = [0; 64];
             loop {
@@ -98,7 +80,7 @@ fn play(role: &str, place: PathBuf) {
         }
         // Takes single frames and says what it took, until it is killed.
         "consumer" => {
-            let mut consumer = annulus::open("q").directory(&place).consumer::<u64>().unwrap();
+            let mut consumer = annulus::open("q").directory(place).consumer::<u64>().unwrap();
             say(consumer.position());
             let mut one = [0];
             loop {
@@ -110,7 +92,7 @@ fn play(role: &str, place: PathBuf) {
             // All at once, as near as it can be had.
             let mut line = String::new();
             std::io::stdin().read_line(&mut line).unwrap();
-            match stream(&place).producer::<u64>() {
+            match stream(place).producer::<u64>() {
                 Ok(_producer) => {
                     say("won");
                     std::io::stdin().read_line(&mut line).unwrap();
@@ -119,14 +101,14 @@ fn play(role: &str, place: PathBuf) {
                 Err(other) => say(format!("failed: {other}")),
             }
         }
-        "soaker" => soaker(&place),
-        "forker" => forker(&place),
-        "lender" => lender(&place),
-        "attaching forker" => attaching_forker(&place),
-        "parent" => parent(&place),
-        "recorder" => recorder(&place),
-        "watcher" => watcher(&place),
-        "forking recorder" => forking_recorder(&place),
+        "soaker" => soaker(place),
+        "forker" => forker(place),
+        "lender" => lender(place),
+        "attaching forker" => attaching_forker(place),
+        "parent" => parent(place),
+        "recorder" => recorder(place),
+        "watcher" => watcher(place),
+        "forking recorder" => forking_recorder(place),
         other => panic!("no role {other}"),
     }
 }
@@ -419,7 +401,7 @@ fn killed_again_and_again_there_is_one_producer() {
     assert_eq!(place.objects(), ["witness"]);
 }
 
-fn soaker(place: &std::path::Path) {
+fn soaker(place: &Path) {
     // It may be killed before it has ended by itself.
     let complaints = place.join("complaints");
     std::panic::set_hook(Box::new(move |panic| std::fs::write(&complaints, panic.to_string()).unwrap()));
@@ -505,7 +487,7 @@ fn a_forked_child_has_no_handles() {
 }
 
 /// In a process of one thread, as `fork` wants it.
-fn forker(place: &std::path::Path) {
+fn forker(place: &Path) {
     let mut producer = stream(place).producer::<u64>().unwrap();
     let mut viewer = annulus::open("s").directory(place).observer::<u64>().unwrap();
     producer.push(&[1]).unwrap();
@@ -544,7 +526,7 @@ fn a_forked_child_takes_nothing_that_was_lent() {
 }
 
 /// Forks with a chunk and a reservation in hand, in a process of one thread.
-fn lender(place: &std::path::Path) {
+fn lender(place: &Path) {
     let ring = queue(place).without_observers();
     let mut producer = ring.producer::<u64>().unwrap();
     let mut consumer = annulus::open("q").directory(place).consumer::<u64>().unwrap();
@@ -585,7 +567,7 @@ fn a_child_forked_while_one_attaches_has_no_seat() {
     assert!(forker.child.wait().unwrap().success());
 }
 
-fn attaching_forker(place: &std::path::Path) {
+fn attaching_forker(place: &Path) {
     let _producer = stream(place).producer::<u64>().unwrap();
     let (go, gone) = std::sync::mpsc::channel::<u32>();
     let (attached, is_attached) = std::sync::mpsc::channel();
@@ -657,7 +639,7 @@ fn a_child_that_lives_on_does_not_keep_its_parents_seat() {
     assert_eq!(state, ProducerState::Dead { pid });
 }
 
-fn parent(place: &std::path::Path) {
+fn parent(place: &Path) {
     let producer = stream(place).producer::<u64>().unwrap();
     // SAFETY: this process has one thread.
     #[allow(unsafe_code)]
@@ -672,12 +654,12 @@ fn parent(place: &std::path::Path) {
 }
 
 /// With one seat for a recorder; some 100 KB, which is passed in no time.
-fn recorded(place: &std::path::Path, at_limit: AtLimit) -> annulus::Builder {
+fn recorded(place: &Path, at_limit: AtLimit) -> annulus::Builder {
     annulus::create("r").directory(place).capacity(12_000).lossless(1).at_limit(at_limit)
 }
 
 /// Reads every frame to the end, and says how many, and what it lost where.
-fn recorder(place: &std::path::Path) {
+fn recorder(place: &Path) {
     let mut reader = annulus::open("r").directory(place).lossless().observer::<u64>().unwrap();
     say(reader.position());
     let (mut next, mut frames, mut losses) = (reader.position(), 0, Vec::new());
@@ -711,7 +693,7 @@ fn recorder(place: &std::path::Path) {
 }
 
 /// Looks at what is new, and says at the end what it missed.
-fn watcher(place: &std::path::Path) {
+fn watcher(place: &Path) {
     let mut viewer = annulus::open("r").directory(place).observer::<u64>().unwrap();
     say("ready");
     let mut out = [0; 1000];
@@ -905,7 +887,7 @@ fn a_killed_recorder_holds_nobody_up() {
     assert!(place.objects().is_empty(), "its seat was left in order");
 }
 
-fn forking_recorder(place: &std::path::Path) {
+fn forking_recorder(place: &Path) {
     let mut reader = annulus::open("r").directory(place).lossless().observer::<u64>().unwrap();
     // SAFETY: this process has one thread.
     #[allow(unsafe_code)]

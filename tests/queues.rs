@@ -7,7 +7,6 @@ mod support;
 mod vyukov;
 
 use annulus::{Error, Frames, Kind, ProducerState, PushError, ReadError, Role, Start, Strategy, Wait};
-use libtest_mimic::{Arguments, Trial};
 use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::Path;
@@ -21,37 +20,29 @@ const LONG: Duration = Duration::from_secs(60);
 const LANES: u32 = 4;
 
 fn main() -> ExitCode {
-    if let Some((role, place)) = actor::role() {
-        play(&role, &place);
-        return ExitCode::SUCCESS;
-    }
-    let test = |name: &str, run: fn()| {
-        Trial::test(name, move || {
-            run();
-            Ok(())
-        })
-    };
-    let tests = vec![
-        test("each_frame_goes_to_one_consumer", each_frame_goes_to_one_consumer),
-        test("who_is_stopped_holds_nobody_up", who_is_stopped_holds_nobody_up),
-        test("who_is_stopped_in_a_shared_ring_holds_all_up", who_is_stopped_in_a_shared_ring_holds_all_up),
-        test("a_killed_producers_lane_is_taken_over", a_killed_producers_lane_is_taken_over),
-        test("a_killed_consumer_holds_nobody_up", a_killed_consumer_holds_nobody_up),
-        test("producers_and_consumers_come_and_go", producers_and_consumers_come_and_go),
-        test("no_lane_starves", no_lane_starves),
-        test("observers_take_nothing", observers_take_nothing),
-        test("a_queue_ends_with_its_last_producer", a_queue_ends_with_its_last_producer),
-        test("a_finished_lane_is_not_free", a_finished_lane_is_not_free),
-        test("a_queue_that_ended_is_made_anew", a_queue_that_ended_is_made_anew),
-        test("a_lane_that_is_barred_is_not_finished", a_lane_that_is_barred_is_not_finished),
-        test("a_killed_consumer_leaves_no_object", a_killed_consumer_leaves_no_object),
-        test("who_is_killed_after_it_finished_is_not_missed", who_is_killed_after_it_finished_is_not_missed),
-        test("large_batches_do_not_starve", large_batches_do_not_starve),
-        test("full_is_said_of_the_own_lane_only", full_is_said_of_the_own_lane_only),
-        test("wrong_ends_are_refused", wrong_ends_are_refused),
-        test("sleepers_are_woken_one_at_a_time", sleepers_are_woken_one_at_a_time),
-    ];
-    libtest_mimic::run(&Arguments::from_args(), tests).exit_code()
+    actor::main(
+        play,
+        tests![
+            each_frame_goes_to_one_consumer,
+            who_is_stopped_holds_nobody_up,
+            who_is_stopped_in_a_shared_ring_holds_all_up,
+            a_killed_producers_lane_is_taken_over,
+            a_killed_consumer_holds_nobody_up,
+            producers_and_consumers_come_and_go,
+            no_lane_starves,
+            observers_take_nothing,
+            a_queue_ends_with_its_last_producer,
+            a_finished_lane_is_not_free,
+            a_queue_that_ended_is_made_anew,
+            a_lane_that_is_barred_is_not_finished,
+            a_killed_consumer_leaves_no_object,
+            who_is_killed_after_it_finished_is_not_missed,
+            large_batches_do_not_starve,
+            full_is_said_of_the_own_lane_only,
+            wrong_ends_are_refused,
+            sleepers_are_woken_one_at_a_time,
+        ],
+    )
 }
 
 /// 64 bytes that say what they are: a torn one contradicts itself.

@@ -4,8 +4,7 @@
 mod support;
 
 use annulus::{ReadError, Start, Strategy, Wait, WaitSet};
-use libtest_mimic::{Arguments, Trial};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use support::actor::{self, Actor, say};
@@ -14,42 +13,34 @@ use support::{Place, readable};
 const LONG: Duration = Duration::from_secs(30);
 
 fn main() -> ExitCode {
-    if let Some((role, place)) = actor::role() {
-        play(&role, place);
-        return ExitCode::SUCCESS;
-    }
-    let test = |name: &str, run: fn()| {
-        Trial::test(name, move || {
-            run();
-            Ok(())
-        })
-    };
-    let tests = vec![
-        test("a_set_notices_a_killed_producer", a_set_notices_a_killed_producer),
-        test("a_forked_child_does_not_wait", a_forked_child_does_not_wait),
-        test("an_event_loop_is_told_of_a_killed_producer", an_event_loop_is_told_of_a_killed_producer),
-        test("handles_that_leave_take_everything_along", handles_that_leave_take_everything_along),
-        test("a_forked_child_has_an_event_loop_of_its_own", a_forked_child_has_an_event_loop_of_its_own),
-    ];
-    libtest_mimic::run(&Arguments::from_args(), tests).exit_code()
+    actor::main(
+        play,
+        tests![
+            a_set_notices_a_killed_producer,
+            a_forked_child_does_not_wait,
+            an_event_loop_is_told_of_a_killed_producer,
+            handles_that_leave_take_everything_along,
+            a_forked_child_has_an_event_loop_of_its_own,
+        ],
+    )
 }
 
 fn stream(place: &Path, name: &str) -> annulus::Builder {
     annulus::create(name).directory(place).rate(1000.0).retain(Duration::from_secs(10))
 }
 
-fn play(role: &str, place: PathBuf) {
+fn play(role: &str, place: &Path) {
     match role {
         // Pushes three frames, and lives on.
         "producer" => {
-            let mut producer = stream(&place, "killed").producer::<u64>().unwrap();
+            let mut producer = stream(place, "killed").producer::<u64>().unwrap();
             producer.push(&[1, 2, 3]).unwrap();
             say("pushed");
             std::thread::sleep(10 * LONG);
         }
-        "forker" => forker(&place),
-        "leaver" => leaver(&place),
-        "polling forker" => polling_forker(&place),
+        "forker" => forker(place),
+        "leaver" => leaver(place),
+        "polling forker" => polling_forker(place),
         other => panic!("no role {other}"),
     }
 }

@@ -3,16 +3,33 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 
 use super::Place;
+use libtest_mimic::{Arguments, Trial};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::path::PathBuf;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
 
 const ROLE: &str = "ANNULUS_TEST_ROLE";
 const PLACE: &str = "ANNULUS_TEST_PLACE";
 
-/// What this process is to play, and where, if it is a child.
-pub fn role() -> Option<(String, PathBuf)> {
-    Some((std::env::var(ROLE).ok()?, PathBuf::from(std::env::var_os(PLACE).unwrap())))
+/// The whole program: plays the role that it has, if it is a child, or runs the tests.
+pub fn main(play: fn(&str, &Path), tests: &[(&'static str, fn())]) -> ExitCode {
+    if let Ok(role) = std::env::var(ROLE) {
+        play(&role, &PathBuf::from(std::env::var_os(PLACE).unwrap()));
+        return ExitCode::SUCCESS;
+    }
+    let trial = |&(name, run): &(&str, fn())| {
+        Trial::test(name, move || {
+            run();
+            Ok(())
+        })
+    };
+    libtest_mimic::run(&Arguments::from_args(), tests.iter().map(trial).collect()).exit_code()
+}
+
+/// Functions with their names.
+#[macro_export]
+macro_rules! tests {
+    ($($test:ident),* $(,)?) => { &[$((stringify!($test), $test as fn())),*] };
 }
 
 /// A child in a role. It says a line when it is ready, and is killed when it goes out of scope.

@@ -109,3 +109,13 @@ pub fn voluntary_switches() -> u64 {
         usage.ru_nvcsw as u64
     }
 }
+
+/// Numbers that look random, the same each time.
+pub fn random(mut seed: u64) -> impl FnMut() -> u64 {
+    move || {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        seed
+    }
+}
