@@ -82,6 +82,8 @@ enum Mutant {
     IntentFirst,
     /// What a seat's last holder did happens before what its next one does.
     SeatOrders,
+    /// Each stream has an armed word of its own.
+    OwnArmed,
 }
 
 impl Mutant {
@@ -130,7 +132,8 @@ counter_tests! {
     ended: "queue::ended" needs EndsFirst;
     two_by_two: "queue::two_by_two" needs GroupArmsAll NotifyFence ArmFence ArmRecheck SeqBump;
     queue_finish: "queue::finish" needs FinishKick EndRelease VerdictReload;
-    two_streams: "wait::two_streams" needs ArmEach SleepOnEach NotifyFence ArmFence ArmRecheck SeqBump;
+    two_streams: "wait::two_streams" needs ArmEach SleepOnEach NotifyFence ArmFence ArmRecheck SeqBump,
+        and of its own OwnArmed;
     attach: "lossless::attach" needs LeaseFence LeaseRescan GateFence GateCheck SpaceCheck TailRelease TailAcquire;
     kept: "lossless::kept" needs HeadRelease LeaseFence SpaceCheck TailRelease TailAcquire;
     passed: "lossless::passed" needs HeadRelease HeadAcquire;

@@ -1,7 +1,7 @@
 //! Sleeping and waking: no sleeper is left behind. A futex is a condition variable keyed on the sequence, time
 //! stands still, and slices never end: a wake-up that is lost is a deadlock, which loom reports.
 
-use super::{Model, Seen};
+use super::{Model, Mutant, Seen};
 use crate::lane::{self, Exclusive, Writer};
 use crate::layout::{NONE, RETIRED};
 use crate::ring::broadcast::Observer;
@@ -19,13 +19,17 @@ use std::sync::Arc;
 /// Something that is pushed to and waited for, without frames.
 struct Counter {
     reached: AtomicU64,
-    armed: AtomicU64,
+    armed: Arc<AtomicU64>,
     seq: EventWord,
 }
 
 impl Counter {
     fn new() -> Arc<Self> {
-        Arc::new(Self { reached: AtomicU64::new(0), armed: AtomicU64::new(NONE), seq: EventWord::new(0) })
+        Self::armed_at(Arc::new(AtomicU64::new(NONE)))
+    }
+
+    fn armed_at(armed: Arc<AtomicU64>) -> Arc<Self> {
+        Arc::new(Self { reached: AtomicU64::new(0), armed, seq: EventWord::new(0) })
     }
 
     fn event(&self) -> Event<'_> {
@@ -126,7 +130,10 @@ impl Waiter for Stream {
 #[test]
 fn two_streams() {
     let model = Model::new("wait::two_streams").preemptions(3).explore(|seen| {
-        let counters = [Counter::new(), Counter::new()];
+        let first = Counter::new();
+        let shared = Arc::clone(&first.armed);
+        let second = if Mutant::OwnArmed.holds() { Counter::new() } else { Counter::armed_at(shared) };
+        let counters = [first, second];
         let producers = counters.clone().map(|counter| thread::spawn(move || counter.push(1)));
         let seen = seen.clone();
         let sleeper = thread::spawn(move || {
