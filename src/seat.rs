@@ -112,13 +112,14 @@ const BURIAL: Duration = Duration::from_secs(1);
 
 /// Takes a free seat for `role`, and says who we are.
 ///
-/// Whether a lane, or the stream, is finished is asked by who has its producer's seat, not before: else the one who finished it may leave
-/// in between, and a finished stream does not keep the next one from taking the name while we push.
+/// Whether a lane, or the stream, is finished is asked by who has its producer's seat, not before: else the one who
+/// finished it may leave in between, and a finished stream does not keep the next one from taking the name while we
+/// push.
 pub(crate) fn take(lock: &LockFile, segment: &Segment, role: Role) -> io::Result<Result<Seat, Refused>> {
     let seats = range(segment.descriptor(), role);
-    let mut barred = None;
+    let mut waiting = None;
     loop {
-        let mut finished = 0;
+        let (mut finished, mut buried) = (0, false);
         for index in seats.clone() {
             let byte = layout::SEAT_BYTES + u64::from(index);
             if role == Role::Producer && is_finished(segment, index) {
@@ -133,7 +134,14 @@ pub(crate) fn take(lock: &LockFile, segment: &Segment, role: Role) -> io::Result
                 let died = (entry.state.load(Acquire) == IN_USE).then(|| entry.pid.load(Relaxed));
                 let generation = describe(segment, index, role);
                 return Ok(Ok(Seat { index, died, settled: false, generation }));
+            } else if role == Role::Lossless {
+                buried |= !lock.is_held(byte, 1)?;
             }
+        }
+        // Also beside others that are held.
+        if buried && waiting.get_or_insert_with(Instant::now).elapsed() < BURIAL {
+            std::thread::sleep(Duration::from_millis(1));
+            continue;
         }
         if seats.is_empty() || any_held(lock, seats.clone())? {
             return Ok(Err(Refused::Held));
@@ -142,10 +150,7 @@ pub(crate) fn take(lock: &LockFile, segment: &Segment, role: Role) -> io::Result
             return Ok(Err(Refused::Finished));
         }
         if lock.is_barred(layout::SEAT_BYTES + u64::from(seats.start), u64::from(seats.end - seats.start))? {
-            if role != Role::Lossless || barred.get_or_insert_with(Instant::now).elapsed() > BURIAL {
-                return Ok(Err(Refused::Barred));
-            }
-            std::thread::sleep(Duration::from_millis(1));
+            return Ok(Err(Refused::Barred));
         }
         // Neither: a holder died between our looks. Its seat is free.
     }

@@ -322,3 +322,37 @@ fn a_lossless_seat_that_is_barred_for_a_moment_is_had() {
     drop(recorder(&place));
     release.join().unwrap();
 }
+
+/// As above, where others are held: one that is barred may be had in a moment.
+#[test]
+fn a_lossless_seat_is_waited_for_beside_others() {
+    let place = Place::new();
+    let producer = place.create("s").lossless(2).producer::<u64>().unwrap();
+    let _first = recorder(&place);
+    let reader = OpenOptions::new().read(true).open(&producer.info().path).unwrap();
+    assert!(lock(&reader, libc::F_RDLCK, (1 << 40) + 2)); // as a burial holds it
+    let release = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(50));
+        drop(reader);
+    });
+    drop(recorder(&place));
+    release.join().unwrap();
+}
+
+/// A recorder that finds nothing leaves the producer's arm for space alone: others look for it.
+#[test]
+fn an_empty_read_wakes_nobody() {
+    let place = Place::new();
+    let mut producer = stream(&place, AtLimit::Full).producer::<u64>().unwrap();
+    let mut fast = recorder(&place);
+    producer.push(&[0; 10]).unwrap();
+    let mut out = [0; 64];
+    assert_eq!(fast.try_read(&mut out).unwrap().frames, 10);
+    let object = producer.info().path.clone();
+    support::set_word(&object, 0x60, 0x200 + 0x180, 5); // armed_space, which is reached
+    assert_eq!(fast.try_read(&mut out), Err(ReadError::Empty));
+    assert_eq!(support::word(&object, 0x60, 0x200 + 0x180), 5);
+    producer.push(&[0; 1]).unwrap();
+    fast.try_read(&mut out).unwrap();
+    assert_eq!(support::word(&object, 0x60, 0x200 + 0x180), u64::MAX, "who gives back says so");
+}

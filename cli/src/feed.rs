@@ -216,9 +216,9 @@ impl Feed {
         note(format!(
             "{name}: {pushed} frames in {elapsed:.3} s ({rate:.1} Hz), {how} at position {position}{left}"
         ));
-        let lost = breaches.frames - self.breaches_before.frames;
+        let lost = breaches.frames.saturating_sub(self.breaches_before.frames);
         if lost > 0 {
-            let times = breaches.times - self.breaches_before.times;
+            let times = breaches.times.saturating_sub(self.breaches_before.times);
             note(format!("{name}: recorders lost {lost} frames (overtaken {times}x)"));
         }
         drained.map_err(|error| Failure::Failed(format!("{name}: {error}")))

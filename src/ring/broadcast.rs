@@ -69,7 +69,10 @@ impl Observer {
 
     /// One that holds a lossless seat, and missed `skipped` frames when it sat down.
     pub(crate) fn lossless(cursor: lane::Lossless, skipped: u64, fences: Fences) -> Self {
-        Self { told: Told::new(cursor.lane()), cursor: Cursor::Seated(cursor, fences), lost: 0, skipped }
+        let told = Told::new(cursor.lane());
+        let seated = Self { told, cursor: Cursor::Seated(cursor, fences), lost: 0, skipped };
+        seated.cursor.notify(); // the one who died there before may have been waited for
+        seated
     }
 
     /// Moves. How many frames right before it were gone already.
@@ -82,7 +85,7 @@ impl Observer {
             }
             Cursor::Seated(cursor, _) => {
                 let moved = cursor.seek(position);
-                self.lost += moved.lost;
+                self.lost = self.lost.saturating_add(moved.lost);
                 self.cursor.notify();
                 moved.skipped
             }
@@ -113,13 +116,17 @@ impl Observer {
         let observed = match &mut self.cursor {
             Cursor::Own(cursor) => cursor.read(out, most)?,
             Cursor::Seated(cursor, _) => {
+                let from = cursor.position();
                 let read = cursor.read(out, most);
-                self.cursor.notify(); // also what it was overtaken by
+                // Also of what it was overtaken by; but who gave nothing back sweeps no arm away, which others look for.
+                if cursor.position() != from {
+                    self.cursor.notify();
+                }
                 let read = read?;
-                Observed { lost: read.lost + core::mem::take(&mut self.skipped), ..read }
+                Observed { lost: read.lost.saturating_add(core::mem::take(&mut self.skipped)), ..read }
             }
         };
-        self.lost += observed.lost;
+        self.lost = self.lost.saturating_add(observed.lost);
         if observed.frames == 0 {
             return Err(match observed.lost {
                 0 => self.told.why_empty(self.cursor.lane(), self.cursor.position()),

@@ -194,7 +194,7 @@ impl<T: Pod> Handle for Observer<T> {
     }
 
     fn show(&mut self, frames: u64, to: &mut dyn FnMut(&mut dyn Waiter)) {
-        match self.attachment.forked() {
+        match self.attachment.forked() || (self.lossless && !self.attachment.is_seated()) {
             true => to(&mut Wrong),
             false => to(&mut self.ring.awaiting(frames, &self.attachment)),
         }

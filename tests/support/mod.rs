@@ -5,7 +5,7 @@
 pub mod actor;
 
 use std::fs;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -92,11 +92,23 @@ pub fn readable(descriptors: &[&dyn std::os::fd::AsFd], timeout: std::time::Dura
 
 /// Writes over a word of an object, `at` bytes into the region whose offset the descriptor has at `field`.
 pub fn set_word(object: &Path, field: u64, at: u64, value: u64) {
-    use std::os::unix::fs::FileExt;
+    let (file, region) = region(object, field);
+    file.write_all_at(&value.to_le_bytes(), region + at).unwrap();
+}
+
+/// Such a word.
+pub fn word(object: &Path, field: u64, at: u64) -> u64 {
+    let (file, region) = region(object, field);
+    let mut word = [0; 8];
+    file.read_exact_at(&mut word, region + at).unwrap();
+    u64::from_le_bytes(word)
+}
+
+fn region(object: &Path, field: u64) -> (fs::File, u64) {
     let file = fs::File::options().read(true).write(true).open(object).unwrap();
     let mut region = [0; 8];
     file.read_exact_at(&mut region, field).unwrap();
-    file.write_all_at(&value.to_le_bytes(), u64::from_le_bytes(region) + at).unwrap();
+    (file, u64::from_le_bytes(region))
 }
 
 /// How often the calling thread has gone to sleep.
