@@ -116,10 +116,11 @@ impl Consumer {
         }
         let deadline = wait.deadline();
         let armed = Cell::new(false);
+        let mut waited = false;
         let taken = loop {
             match self.take_any(out, most) {
                 Ok(Some(frames)) => break Ok(frames),
-                Ok(None) if armed.get() && wait::is_over(deadline) => break Err(ReadError::Timeout),
+                Ok(None) if waited && wait::is_over(deadline) => break Err(ReadError::Timeout),
                 Ok(None) => {}
                 Err(error) => break Err(error),
             }
@@ -140,7 +141,7 @@ impl Consumer {
             };
             // Others may be faster than we: then there is nothing, and we wait again.
             match wait::wait(&mut waiting, wait.strategy, deadline) {
-                Some(Ok(())) => {}
+                Some(Ok(())) => waited = true,
                 Some(Err(stop)) => break Err(stop),
                 None => break self.take_any(out, most).and_then(|taken| taken.ok_or(ReadError::Timeout)),
             }
