@@ -745,6 +745,27 @@ pub(crate) fn end(lane: &Lane) -> Option<u64> {
     Some(end)
 }
 
+/// Frames that were pushed in all, if the stream has ended: all producers that ever came have finished, and nobody is
+/// about to be one (`held`: he has a lane's seat, perhaps without having begun).
+pub(crate) fn ended<'a>(
+    lanes: impl Iterator<Item = &'a Lane> + Clone,
+    held: impl Fn(u32) -> bool,
+) -> Option<u64> {
+    let those = |is: &dyn Fn(&Lane) -> bool| {
+        lanes.clone().filter(|lane| is(lane)).fold(0_u64, |set, lane| set | 1 << lane.index())
+    };
+    let used = || those(&|lane| epoch(lane) != 0 || held(lane.index()));
+    // All ends first. A lane that seems unused, and is taken before the last producer of another one finishes, would make
+    // an end of which there never was a moment.
+    let too_early = if holds(Site::EndsFirst) { 0 } else { used() };
+    let finished = those(&|lane| end(lane).is_some());
+    if finished == 0 {
+        return None;
+    }
+    let used = if holds(Site::EndsFirst) { used() } else { too_early };
+    (used & !finished == 0).then(|| lanes.filter_map(end).fold(0, u64::saturating_add))
+}
+
 /// The epoch, and where it began. Load after `tail`.
 #[inline]
 pub(crate) fn epoch(lane: &Lane) -> u64 {

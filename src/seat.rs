@@ -8,7 +8,7 @@ use crate::descriptor::Descriptor;
 use crate::lane;
 use crate::layout::{self, FREE, IN_USE, NONE};
 use crate::ring::Death;
-use crate::segment::Segment;
+use crate::segment::{Lane, Segment};
 use crate::shm::lock::{LockFile, Mode};
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
 use crate::time::monotonic_ns;
@@ -16,6 +16,7 @@ use core::fmt;
 use core::ops::Range;
 use core::time::Duration;
 use std::io;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// What a seat is for. Lane i's producer has seat i; the others follow in this order.
@@ -115,7 +116,11 @@ const BURIAL: Duration = Duration::from_secs(1);
 /// Whether a lane, or the stream, is finished is asked by who has its producer's seat, not before: else the one who
 /// finished it may leave in between, and a finished stream does not keep the next one from taking the name while we
 /// push.
-pub(crate) fn take(lock: &LockFile, segment: &Segment, role: Role) -> io::Result<Result<Seat, Refused>> {
+pub(crate) fn take(
+    lock: &LockFile,
+    segment: &Arc<Segment>,
+    role: Role,
+) -> io::Result<Result<Seat, Refused>> {
     let seats = range(segment.descriptor(), role);
     let mut waiting = None;
     loop {
@@ -162,15 +167,9 @@ fn is_finished(segment: &Segment, lane: u32) -> bool {
 }
 
 /// Whether the stream was finished: by all producers that ever came, and nobody but the caller is about to be one.
-pub(crate) fn has_ended(lock: &LockFile, segment: &Segment) -> bool {
-    // All ends first: see `ring::mpmc`.
-    let lanes = 0..segment.descriptor().lanes;
-    let open: Vec<u32> = lanes.clone().filter(|lane| !is_finished(segment, *lane)).collect();
-    let unused = |lane: u32| {
-        segment.lane_block(lane).line.epoch.load(Relaxed) == 0
-            && !any_held(lock, lane..lane + 1).unwrap_or(true)
-    };
-    open.len() < lanes.len() && open.into_iter().all(unused)
+pub(crate) fn has_ended(lock: &LockFile, segment: &Arc<Segment>) -> bool {
+    let lanes: Vec<Lane> = (0..segment.descriptor().lanes).map(|lane| segment.lane(lane)).collect();
+    lane::ended(lanes.iter(), |lane| any_held(lock, lane..lane + 1).unwrap_or(true)).is_some()
 }
 
 /// Says that the seat is in use: from now on its holder dies in it, or leaves it.
@@ -245,7 +244,7 @@ pub(crate) fn program_of(segment: &Segment, seat: u32) -> String {
 /// The four looks interleave with a producer that leaves, and with a successor that comes. Unlocked and in use
 /// at once is a death; the second pair, with the same epoch, proves that it was at once: a successor raises the epoch
 /// before its entry is in use, and one that leaves frees its entry first.
-pub(crate) fn death(lock: &LockFile, segment: &std::sync::Arc<Segment>, lane: u32) -> Option<Death> {
+pub(crate) fn death(lock: &LockFile, segment: &Arc<Segment>, lane: u32) -> Option<Death> {
     let producer = segment.lane(lane);
     let look = || {
         let unlocked = !any_held(lock, lane..lane + 1).ok()?;

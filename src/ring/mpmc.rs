@@ -186,26 +186,11 @@ fn look(lanes: &[Group], peers: &dyn Peers) -> Option<Result<(), ReadError>> {
 
 /// Why no frames will come: some producers came, and all that came have finished; or the queue lost its name.
 fn verdict(lanes: &[Group], peers: &dyn Peers) -> Option<ReadError> {
-    let lanes = || lanes.iter().map(Group::lane);
-    let unused = |lane: &Lane| lane::epoch(lane) == 0 && !peers.holds(lane.index());
-    // All ends first. A lane that seems unused, and is taken before the last producer of another one finishes, would make
-    // an end of which there never was a moment.
-    let (mut ended, mut position) = (0_u64, 0_u64);
-    let mut open = false;
-    for lane in lanes() {
-        match lane::end(lane) {
-            Some(end) => (ended, position) = (ended | 1 << lane.index(), position.saturating_add(end)),
-            None => open |= !holds(Site::EndsFirst) && !unused(lane),
-        }
-    }
-    let open = || match holds(Site::EndsFirst) {
-        true => lanes().any(|lane| ended >> lane.index() & 1 == 0 && !unused(lane)),
-        false => open,
-    };
-    if ended != 0 && !open() {
+    let lanes = lanes.iter().map(Group::lane);
+    if let Some(position) = lane::ended(lanes.clone(), |lane| peers.holds(lane)) {
         return Some(ReadError::Ended { position });
     }
-    if lanes().any(|lane| lane.state().load(Relaxed) == RETIRED) {
+    if lanes.into_iter().any(|lane| lane.state().load(Relaxed) == RETIRED) {
         fence_at(Site::TailAcquire, Acquire); // E
         return Some(ReadError::Replaced);
     }

@@ -25,7 +25,8 @@ pub(crate) struct Args {
     /// Most frames to take at once
     #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     batch: u32,
-    /// Write the frames to stdout as well, as they come [default: only count them]
+    /// Write the frames to stdout as well, as they come; in CSV with the lane before the position [default: only count
+    /// them]
     #[arg(long, value_enum)]
     format: Option<Form>,
     /// How to wait for frames: spin, adaptive or block
