@@ -446,7 +446,8 @@ impl Group {
 
     /// Copies up to `most` frames out and claims them: first position and count, `None` if there are none.
     ///
-    /// One who takes more copies longer, and so loses to those who take less: it tries with less, then.
+    /// One who takes more copies longer, and so loses to those who take less: it tries with less, then. (It would win in
+    /// the end anyhow, when they have taken all that it knew of: this is about time only.)
     pub(crate) fn take(&mut self, out: &mut [u8], mut most: u64) -> Result<Option<(u64, u64)>, Corrupt> {
         let geometry = *self.lane.geometry();
         loop {

@@ -11,7 +11,6 @@ use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use support::Place;
 use support::actor::{self, Actor, say};
@@ -37,7 +36,6 @@ fn main() -> ExitCode {
             a_lane_that_is_barred_is_not_finished,
             a_killed_consumer_leaves_no_object,
             who_is_killed_after_it_finished_is_not_missed,
-            large_batches_do_not_starve,
             full_is_said_of_the_own_lane_only,
             wrong_ends_are_refused,
             sleepers_are_woken_one_at_a_time,
@@ -476,35 +474,6 @@ fn who_is_killed_after_it_finished_is_not_missed() {
     assert_eq!(consumer.try_read(&mut out).unwrap().frames, 2);
     let brief = Wait::new().timeout(Duration::from_millis(350));
     assert_eq!(consumer.read(&mut out, brief), Err(ReadError::Timeout));
-}
-
-/// Who takes all that there is at once does not lose to who takes one at a time.
-fn large_batches_do_not_starve() {
-    let place = Place::new();
-    let queue = || queue(place.path()).capacity(16384);
-    let mut producer = queue().producer::<Item>().unwrap();
-    let mut consumers = [1, 16384].map(|most| (most, queue().group_consumer::<Item>().unwrap()));
-    let taken = [const { AtomicU64::new(0) }; 2];
-    std::thread::scope(|threads| {
-        for ((most, consumer), taken) in consumers.iter_mut().zip(&taken) {
-            threads.spawn(move || {
-                let mut out = vec![[0; 8]; *most];
-                loop {
-                    match consumer.read(&mut out, Wait::new().timeout(LONG)) {
-                        Ok(batch) => taken.fetch_add(batch.frames as u64, Relaxed),
-                        Err(ReadError::Ended { .. }) => return,
-                        Err(other) => panic!("{other}"),
-                    };
-                }
-            });
-        }
-        let until = Instant::now() + LONG;
-        while taken.iter().any(|taken| taken.load(Relaxed) < 50_000) {
-            assert!(Instant::now() < until, "one gets nothing: {taken:?}");
-            push(&mut producer, 5000);
-        }
-        producer.finish();
-    });
 }
 
 fn full_is_said_of_the_own_lane_only() {
