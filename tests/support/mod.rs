@@ -3,6 +3,8 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 
 pub mod actor;
+#[cfg(target_arch = "x86_64")]
+pub mod trace;
 
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, FileExt};
@@ -130,4 +132,9 @@ pub fn random(mut seed: u64) -> impl FnMut() -> u64 {
         seed ^= seed << 17;
         seed
     }
+}
+
+/// A line of the table of proofs: what was done, how often, and what went wrong.
+pub fn figures(what: &str, count: impl std::fmt::Display, wrong: u64, detail: &str) {
+    println!("figures | {what} | {count} | {wrong} | {detail}");
 }

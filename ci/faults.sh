@@ -1,0 +1,36 @@
+#!/bin/bash
+# faults.sh [NAME...]: does each proof fail when it should? Each patch in ci/faults is one mistake, and names in its
+# first lines the command that must fail with it, and what that must say:
+#     # what: ...
+#     # run: ...
+#     # says: ...
+# It is applied to a copy of the tree. Fails if a mistake is not caught, or a patch does not apply any more.
+source "$(dirname "$0")/common.sh"
+
+tree=$(mktemp -d /tmp/annulus-faults.XXXXXX)
+trap 'rm -rf "$tree"' EXIT
+git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t "$tree" 2>/dev/null || true
+export CARGO_TARGET_DIR
+CARGO_TARGET_DIR=$(realpath -m "$TARGET")/faults
+patches=("${@/#/ci/faults/}")
+patches=("${patches[@]/%/.patch}")
+[ $# -gt 0 ] || patches=(ci/faults/*.patch)
+word() { sed -n "s/^# $1: //p" "$2"; }
+
+caught=0
+cd "$tree"
+for patch in "${patches[@]}"; do
+    run=$(word run "$patch") says=$(word says "$patch")
+    [ -n "$(word what "$patch")" ] && [ -n "$run" ] && [ -n "$says" ] || fail "$patch lacks one of what, run, says"
+    git apply --unsafe-paths "$patch" || fail "$patch does not apply any more"
+    start=$SECONDS outcome=0
+    timeout --kill-after=5s 300 bash -c "$run" >fault.log 2>&1 </dev/null || outcome=$?
+    git apply --unsafe-paths -R "$patch"
+    if [ $outcome -eq 0 ] || ! grep -qE -- "$says" fault.log; then
+        tail -40 fault.log
+        fail "$(basename "$patch" .patch) is not caught (exit status $outcome): $run"
+    fi
+    caught=$((caught + 1))
+    printf '   %-34s %3d s  %s\n' "$(basename "$patch" .patch)" $((SECONDS - start)) "$(word what "$patch")"
+done
+printf 'figures | seeded faults: caught | %d of %d | 0 | ci/faults\n' $caught ${#patches[@]}

@@ -1,0 +1,241 @@
+//! The harness.
+
+use super::scenes::{Scene, scenes};
+use super::support::actor::{self, Actor, say};
+use super::support::trace::{Stop, Traced, mark, stay_on};
+use super::support::{Place, figures};
+use super::world::World;
+use crate::tests;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// Longest that anything may take before it counts as a wedge, in seconds.
+const WEDGED: u32 = 20;
+
+pub(crate) fn main() -> ExitCode {
+    actor::main(play, tests![who_is_killed_anywhere_harms_nobody, who_is_stopped_anywhere_harms_nobody])
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Kill,
+    Stop,
+}
+
+fn who_is_killed_anywhere_harms_nobody() {
+    run("kill points", Fate::Kill, "ANNULUS_KILL_POINTS");
+}
+
+fn who_is_stopped_anywhere_harms_nobody() {
+    run("stop points", Fate::Stop, "ANNULUS_STOP_POINTS");
+}
+
+/// Plays all scenes, in one process of its own for each processor.
+fn run(what: &str, fate: Fate, points: &str) {
+    let points = std::env::var(points).unwrap_or_else(|_| "few".into());
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    let lines = std::thread::scope(|scope| {
+        let started: Vec<_> = (0..workers)
+            .map(|worker| {
+                let role = format!("{fate:?} {points} {worker} {workers}");
+                scope.spawn(move || {
+                    let place = Place::new();
+                    let mut worker = Actor::start(&place, &role);
+                    let mut lines: Vec<String> = worker.rest().collect();
+                    if !worker.child.wait().unwrap().success() {
+                        let at = std::fs::read_to_string(place.path().join("at")).unwrap_or_default();
+                        lines.push(format!("wrong {at}: a wedge, or the harness fell"));
+                    }
+                    lines
+                })
+            })
+            .collect();
+        started.into_iter().flat_map(|worker| worker.join().unwrap()).collect::<Vec<_>>()
+    });
+    let (mut count, mut of, mut wrong, mut played) = (0u64, 0u64, 0u64, 0);
+    for line in &lines {
+        let Some(numbers) = line.strip_prefix("scene ") else {
+            println!("{line}");
+            wrong += u64::from(line.starts_with("wrong"));
+            continue;
+        };
+        let (numbers, _) = numbers.split_once(' ').unwrap();
+        let (points, all) = numbers.split_once('/').unwrap();
+        count += points.parse::<u64>().unwrap();
+        of += all.parse::<u64>().unwrap();
+        played += 1;
+    }
+    if std::env::var_os("ANNULUS_KILL_VERBOSE").is_some() {
+        lines.iter().filter(|line| line.starts_with("scene")).for_each(|line| println!("{line}"));
+    }
+    figures(what, count, wrong, &format!("of {of} points in {played} scenes"));
+    assert_eq!(wrong, 0, "{what}: see above");
+    assert!(count > 0);
+}
+
+/// One worker: its share of the scenes.
+fn play(role: &str, place: &Path) {
+    let words: Vec<&str> = role.split(' ').collect();
+    let fate = if words[0] == "Kill" { Fate::Kill } else { Fate::Stop };
+    let (worker, workers): (usize, usize) = (words[2].parse().unwrap(), words[3].parse().unwrap());
+    let only = std::env::var("ANNULUS_KILL_ONLY").unwrap_or_default();
+    std::panic::set_hook(Box::new(|_| {})); // said below
+    stay_on(worker);
+    let chosen = scenes().into_iter().filter(|scene| scene.name.contains(&only));
+    for (number, scene) in chosen.enumerate().filter(|(number, _)| number % workers == worker) {
+        watch(place, &format!("{}, tracing", scene.name));
+        let (points, of) = match words[1] {
+            "few" => (Point::few(number), 0),
+            "all" => Track::of(&scene).choose(usize::MAX),
+            most => Track::of(&scene).choose(most.parse().unwrap()),
+        };
+        let mut wrong = 0;
+        for point in &points {
+            watch(place, &format!("{}, {point:?}", scene.name));
+            let outcome = std::panic::catch_unwind(|| play_to(&scene, *point, fate));
+            if let Err(panic) = outcome {
+                let why = panic.downcast_ref::<String>().map(String::as_str);
+                let why = why.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("?");
+                say(format!("wrong {} at {point:?}: {why}", scene.name));
+                wrong += 1;
+                if wrong >= 3 {
+                    break;
+                }
+            }
+        }
+        say(format!("scene {}/{of} {}", points.len(), scene.name));
+    }
+}
+
+/// Notes what is being played, and ends this process should it take too long.
+#[allow(unsafe_code)]
+fn watch(place: &Path, what: &str) {
+    std::fs::write(place.join("at"), what).unwrap();
+    // SAFETY: alarm takes a number only.
+    unsafe { libc::alarm(WEDGED) };
+}
+
+/// A point in the victim's life: after so many system calls, and so many instructions since.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Point {
+    calls: usize,
+    steps: usize,
+}
+
+impl Point {
+    /// Some for the scene of that number, without having traced it.
+    fn few(number: usize) -> Vec<Self> {
+        let (calls, steps) = (number % 7 * 3, number * 97 % 1000);
+        vec![Self { calls: 0, steps }, Self { calls, steps: number % 40 }]
+    }
+}
+
+/// What a victim does when nobody interrupts it.
+#[derive(Default)]
+struct Track {
+    /// How many instructions lie between system calls, the one that makes the call included.
+    segments: Vec<usize>,
+    /// The points right after which others can see another object than before, or none: the system calls, and
+    /// the stores into the segment.
+    seen: Vec<Point>,
+}
+
+impl Track {
+    fn of(scene: &Scene) -> Self {
+        let place = Place::new();
+        let world = World::before(scene, place.path());
+        let object = place.path().join("s@v1.l1");
+        let mut victim = Traced::start(|| scene.act(place.path(), mark));
+        let (mut track, mut steps) = (Self::default(), 0);
+        let mut bytes = std::fs::read(&object).ok();
+        loop {
+            let calls = victim.is_before_call();
+            let mut stop = victim.step();
+            if stop == Stop::Asleep {
+                stop = victim.awake();
+            }
+            match stop {
+                Stop::Here => steps += 1,
+                Stop::Mark => break,
+                other => panic!("{}: the victim ended by itself: {other:?}", scene.name),
+            }
+            let now = std::fs::read(&object).ok();
+            if calls || now != bytes {
+                track.seen.push(Point { calls: track.segments.len(), steps });
+                bytes = now;
+            }
+            if calls {
+                track.segments.push(std::mem::take(&mut steps));
+            }
+        }
+        track.segments.push(steps);
+        victim.kill();
+        drop(world);
+        track
+    }
+
+    /// All points, if they are at most so many; else those that others can tell apart, and an eighth so many of the
+    /// rest, evenly spread. And how many there are.
+    fn choose(&self, most: usize) -> (Vec<Point>, usize) {
+        let segments = self.segments.iter().enumerate();
+        let all: Vec<Point> = segments
+            .flat_map(|(calls, steps)| (0..=*steps).map(move |steps| Point { calls, steps }))
+            .collect();
+        if all.len() <= most {
+            return (all.clone(), all.len());
+        }
+        let every = all.len().div_ceil(most.div_ceil(8));
+        let mut chosen: Vec<Point> = all.iter().skip(every / 2).step_by(every).copied().collect();
+        chosen.extend(&self.seen);
+        chosen.sort();
+        chosen.dedup();
+        (chosen, all.len())
+    }
+}
+
+/// Runs a new victim up to `point`. It may have passed its end: no two runs are quite alike.
+fn bring(scene: &Scene, place: &Path, point: Point) -> Traced {
+    let mut victim = Traced::start(|| scene.act(place, mark));
+    for _ in 0..point.calls {
+        match victim.run_to_call() {
+            Stop::Here => {}
+            Stop::Mark => return victim,
+            other => panic!("the victim ended by itself: {other:?}"),
+        }
+        if victim.run_through_call() == Stop::Asleep {
+            assert_eq!(victim.awake(), Stop::Here);
+        }
+    }
+    for _ in 0..point.steps {
+        match victim.step() {
+            Stop::Here => {}
+            Stop::Asleep | Stop::Mark => break,
+            other => panic!("the victim ended by itself: {other:?}"),
+        }
+    }
+    victim
+}
+
+fn play_to(scene: &Scene, point: Point, fate: Fate) {
+    let place = Place::new();
+    let mut world = World::before(scene, place.path());
+    let mut victim = bring(scene, place.path(), point);
+    let pid = victim.pid();
+    match fate {
+        Fate::Kill => {
+            victim.kill();
+            world.after_death(scene, pid);
+        }
+        Fate::Stop => {
+            victim.leave_stopped();
+            world.meanwhile(scene, pid);
+            let end = victim.resume(std::time::Duration::from_secs(10));
+            assert_eq!(end, Stop::Exited(0), "after it went on");
+            world.after_life(scene);
+        }
+    }
+    world.go_on(scene);
+    world.end();
+    let left = place.objects();
+    assert!(left.is_empty(), "left behind: {left:?}");
+}

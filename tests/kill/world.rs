@@ -1,0 +1,589 @@
+//! Those who live on beside a victim, what they know, and what they find out after it.
+
+use super::scenes::{Before, Scene, State, Victim};
+use annulus::{
+    AtLimit, Builder, Consumer, Error, Frames, GroupConsumer, Kind, Observer, Open, Producer, ProducerState,
+    PushError, ReadError, Start, Strategy, Wait,
+};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Longest that anybody may have to wait: a wedge otherwise.
+pub(crate) const LONG: Duration = Duration::from_secs(10);
+/// How long those sleep who are asleep when the victim comes.
+const NAP: Duration = Duration::from_millis(30);
+pub(crate) const CAPACITY: u64 = 128;
+pub(crate) const BATCH: u64 = 10;
+/// Frames that the successor of a killed consumer may see again.
+const AGAIN: u64 = 64;
+/// Seats for observers.
+const OBSERVERS: u32 = 4;
+
+pub(crate) type Frame = [u64; 4];
+
+/// A frame says what it is: a torn one, or another's, contradicts itself.
+pub(crate) fn frame(lane: u32, position: u64) -> Frame {
+    let mix = (position ^ u64::from(lane) << 56).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    [lane.into(), position, mix, !mix]
+}
+
+pub(crate) fn frames(lane: u32, first: u64, count: u64) -> Vec<Frame> {
+    (first..first + count).map(|position| frame(lane, position)).collect()
+}
+
+/// Where one begins that was lapped: an eighth of the ring ahead of the oldest, so as not to be lapped at once.
+fn oldest(announced: u64) -> u64 {
+    if announced > CAPACITY { announced - CAPACITY + CAPACITY / 8 } else { 0 }
+}
+
+pub(crate) fn check(found: &[Frame], lane: u32, first: u64) {
+    for (one, position) in found.iter().zip(first..) {
+        assert_eq!(*one, frame(lane, position), "torn, or another's, at {position}");
+    }
+}
+
+/// The ring, and who reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    Spsc,
+    Mpmc,
+    Broadcast,
+    /// With a recorder that the producer waits for.
+    Kept,
+    /// With one that it overtakes.
+    Breached,
+}
+
+impl Form {
+    pub(crate) const ALL: [Self; 5] = [Self::Spsc, Self::Mpmc, Self::Broadcast, Self::Kept, Self::Breached];
+
+    pub(crate) fn create(self, place: &Path) -> Builder {
+        let ring =
+            annulus::create("s").directory(place).capacity(CAPACITY).readers(OBSERVERS).gate_timeout(LONG);
+        match self {
+            Self::Spsc => ring.kind(Kind::Spsc),
+            Self::Mpmc => ring.kind(Kind::Mpmc).producers(2).consumers(2),
+            Self::Broadcast => ring,
+            Self::Kept => ring.lossless(1).at_limit(AtLimit::Full),
+            Self::Breached => ring.lossless(1),
+        }
+    }
+
+    /// Whether a producer is told `Full` by a reader that stands still.
+    pub(crate) fn fills(self) -> bool {
+        matches!(self, Self::Spsc | Self::Mpmc | Self::Kept)
+    }
+
+    /// The reader that the form is made for.
+    pub(crate) fn reader(self, place: &Path) -> Result<Reader, Error> {
+        Ok(match self {
+            Self::Spsc => Reader::Consumer(open(place).consumer()?),
+            Self::Mpmc => Reader::Member(open(place).group_consumer()?),
+            Self::Broadcast => Reader::Observer(open(place).observer()?),
+            Self::Kept | Self::Breached => Reader::Observer(open(place).lossless().observer()?),
+        })
+    }
+}
+
+pub(crate) fn open(place: &Path) -> Open {
+    annulus::open("s").directory(place).start(Start::Oldest).gate_timeout(LONG)
+}
+
+pub(crate) enum Reader {
+    Consumer(Consumer<Frame>),
+    Member(GroupConsumer<Frame>),
+    Observer(Observer<Frame>),
+}
+
+impl Reader {
+    pub(crate) fn read(&mut self, out: &mut [Frame], wait: Wait) -> Result<Frames, ReadError> {
+        match self {
+            Self::Consumer(one) => one.read(out, wait),
+            Self::Member(one) => one.read(out, wait),
+            Self::Observer(one) => one.read(out, wait),
+        }
+    }
+
+    pub(crate) fn try_read(&mut self, out: &mut [Frame]) -> Result<Frames, ReadError> {
+        match self {
+            Self::Consumer(one) => one.try_read(out),
+            Self::Member(one) => one.try_read(out),
+            Self::Observer(one) => one.try_read(out),
+        }
+    }
+}
+
+/// What a victim that lived on says it took, in memory that it shares with its parent: lane, first, count.
+#[allow(unsafe_code)]
+pub(crate) fn report() -> &'static [AtomicU64; 3] {
+    static PAGE: OnceLock<&'static [AtomicU64; 3]> = OnceLock::new();
+    PAGE.get_or_init(|| {
+        let (rights, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_ANONYMOUS);
+        // SAFETY: a new mapping of zeros, never unmapped, used as atomics only.
+        unsafe {
+            let page = libc::mmap(std::ptr::null_mut(), 4096, rights, flags, -1, 0);
+            assert_ne!(page, libc::MAP_FAILED);
+            &*page.cast()
+        }
+    })
+}
+
+type Slept<H, R> = JoinHandle<(H, R)>;
+type SleepingReader = Slept<Reader, Result<(Frames, Vec<Frame>), ReadError>>;
+
+pub(crate) struct World {
+    place: PathBuf,
+    form: Form,
+    producer: Option<Producer<Frame>>,
+    /// Of a work queue's second lane.
+    other: Option<Producer<Frame>>,
+    reader: Option<Reader>,
+    watcher: Option<Observer<Frame>>,
+    sleeping_reader: Option<SleepingReader>,
+    sleeping_producer: Option<Slept<Producer<Frame>, Result<(), PushError>>>,
+    /// What was certainly pushed, lane by lane.
+    published: [u64; 2],
+    /// What the victim may have pushed besides, into the first lane.
+    in_flight: u64,
+    /// Up to where the reader, or its predecessor, has it.
+    taken: [u64; 2],
+    /// What the victim may have taken besides.
+    taking: u64,
+    watched: u64,
+}
+
+impl World {
+    /// What there is before the victim comes.
+    pub(crate) fn before(scene: &Scene, place: &Path) -> Self {
+        report().iter().for_each(|word| word.store(0, Relaxed));
+        let mut world = Self {
+            place: place.into(),
+            form: scene.form,
+            producer: None,
+            other: None,
+            reader: None,
+            watcher: None,
+            sleeping_reader: None,
+            sleeping_producer: None,
+            published: [0; 2],
+            in_flight: scene.in_flight,
+            taken: [0; 2],
+            taking: scene.taking,
+            watched: 0,
+        };
+        match scene.before {
+            Before::Nothing => {}
+            Before::Live => world.live(scene),
+            Before::Crashed { same } => {
+                world.crash(same);
+                world.watcher = Some(open(place).observer().unwrap());
+                if same {
+                    world.reader = Some(scene.form.reader(place).unwrap());
+                }
+            }
+        }
+        world
+    }
+
+    fn live(&mut self, scene: &Scene) {
+        self.producer = Some(self.form.create(&self.place).producer().unwrap());
+        if self.form == Form::Mpmc {
+            self.other = Some(self.form.create(&self.place).producer().unwrap());
+        }
+        self.reader = Some(self.form.reader(&self.place).unwrap());
+        self.watcher = Some(open(&self.place).observer().unwrap());
+        let (push, take) = match scene.state {
+            State::Empty => (0, 0),
+            State::Part => (50, 20),
+            State::Full => (CAPACITY, 0),
+            State::Wrapped => (CAPACITY - BATCH / 2, 100),
+            State::Sleeper => (20, 20),
+            State::Waiting => (CAPACITY, 0),
+        };
+        self.push(push);
+        let mut left = take;
+        while left > 0 {
+            let mut out = vec![[0; 4]; left as usize];
+            let read = self.reader.as_mut().unwrap().try_read(&mut out).unwrap();
+            self.account(read, &out);
+            left -= read.frames as u64;
+        }
+        match scene.victim {
+            Victim::Producer => drop(self.producer.take()),
+            Victim::Reader => drop(self.reader.take()),
+            Victim::Beside => {}
+        }
+        match scene.state {
+            State::Sleeper => self.sleep_for_frames(),
+            State::Waiting => self.sleep_for_space(),
+            _ => {}
+        }
+    }
+
+    /// A producer that pushes a little, and dies.
+    #[allow(unsafe_code)]
+    fn crash(&mut self, same: bool) {
+        let (form, place) = (self.form, self.place.clone());
+        // SAFETY: the child makes handles of its own, and ends without any code of its parent's.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            let ring = form.create(&place);
+            let ring = if same { ring } else { ring.rate(500.0) };
+            let pushed = ring.producer().map(|mut producer| {
+                let done = producer.push(&frames(0, 0, 50));
+                std::mem::forget(producer);
+                done
+            });
+            // SAFETY: ends the child.
+            unsafe { libc::_exit(if matches!(pushed, Ok(Ok(()))) { 0 } else { 1 }) };
+        }
+        let mut status = 0;
+        // SAFETY: the status lives through the call.
+        unsafe { libc::waitpid(child, &raw mut status, 0) };
+        assert_eq!(status, 0);
+        self.published[0] = 50;
+    }
+
+    fn push(&mut self, count: u64) {
+        let producer = self.producer.as_mut().unwrap();
+        let first = producer.position();
+        producer.push(&frames(0, first, count)).unwrap();
+        self.published[0] += count;
+    }
+
+    /// How long a sleeper sleeps: until its nap is over, or, sometimes, as long as it takes.
+    fn nap() -> Duration {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        if COUNT.fetch_add(1, Relaxed) % 16 == 7 { LONG } else { NAP }
+    }
+
+    fn sleep_for_frames(&mut self) {
+        let mut reader = self.reader.take().unwrap();
+        self.sleeping_reader = Some(std::thread::spawn(move || {
+            let mut out = vec![[0; 4]; 64];
+            let wait = Wait::new().strategy(Strategy::Block).timeout(Self::nap());
+            let read = reader.read(&mut out, wait);
+            (reader, read.map(|read| (read, out)))
+        }));
+        self.await_armed(if self.form == Form::Mpmc { 0x300 } else { 0x280 });
+    }
+
+    fn sleep_for_space(&mut self) {
+        let mut producer = self.producer.take().unwrap();
+        self.sleeping_producer = Some(std::thread::spawn(move || {
+            let first = producer.position();
+            let done = producer.push_wait(&frames(0, first, BATCH), Some(Self::nap()));
+            (producer, done)
+        }));
+        self.await_armed(0x380);
+    }
+
+    /// Until a sleeper has said what it waits for, in the word at `at` of the readers' control.
+    fn await_armed(&self, at: u64) {
+        let (object, until) = (self.place.join("s@v1.l1"), Instant::now() + LONG);
+        while crate::support::word(&object, 0x60, at) == u64::MAX && Instant::now() < until {
+            std::thread::yield_now();
+        }
+    }
+
+    fn join_sleepers(&mut self) {
+        if let Some(thread) = self.sleeping_reader.take() {
+            let start = Instant::now();
+            let (reader, read) = thread.join().unwrap();
+            assert!(start.elapsed() < LONG, "a sleeper was not woken");
+            self.reader = Some(reader);
+            match read {
+                Ok((read, out)) => self.account(read, &out),
+                Err(ReadError::Timeout | ReadError::ProducerGone { .. }) => {}
+                Err(other) => panic!("the sleeper: {other}"),
+            }
+        }
+        if let Some(thread) = self.sleeping_producer.take() {
+            let start = Instant::now();
+            let (producer, done) = thread.join().unwrap();
+            assert!(start.elapsed() < LONG, "a sleeping producer was not woken");
+            self.producer = Some(producer);
+            match done {
+                Ok(()) => self.published[0] += BATCH,
+                Err(PushError::Timeout { pushed }) => self.published[0] += pushed as u64,
+                Err(other) => panic!("the sleeping producer: {other}"),
+            }
+        }
+    }
+
+    /// What the reader has read.
+    fn account(&mut self, read: Frames, out: &[Frame]) {
+        let (lane, first) = (read.lane as usize, read.first_position);
+        check(&out[..read.frames], read.lane, first);
+        let expected = self.taken[lane];
+        assert!(first >= expected, "again: {first} after {expected}");
+        let missing = first - expected;
+        match self.form {
+            Form::Spsc => assert_eq!(missing, 0, "lost to a consumer at {expected}"),
+            Form::Mpmc if missing > 0 => {
+                assert!(
+                    lane == 0 && missing <= self.taking,
+                    "{missing} lost at {expected}: more than a batch"
+                );
+                self.taking = 0;
+                let [of, from, count] = report().each_ref().map(|word| word.load(Relaxed));
+                assert!(count == 0 || (of, from, count) == (0, expected, missing), "taken by nobody");
+            }
+            Form::Mpmc => {}
+            _ => {
+                let oldest = oldest(self.published[0] + self.in_flight);
+                assert_eq!(missing, read.lost_before, "silent loss at {expected}");
+                assert!(
+                    first <= oldest.max(expected),
+                    "{missing} lost at {expected}, the oldest is {oldest}"
+                );
+                assert!(
+                    missing == 0 || self.form != Form::Kept,
+                    "{missing} lost to a recorder at {expected}"
+                );
+            }
+        }
+        self.taken[lane] = first + read.frames as u64;
+        assert!(
+            self.taken[lane] <= self.published[lane] + if lane == 0 { self.in_flight } else { 0 },
+            "more than was pushed"
+        );
+    }
+
+    /// All that there is: nothing that was pushed is missing.
+    fn read_all(&mut self) {
+        let mut out = vec![[0; 4]; 64];
+        while let Some(reader) = &mut self.reader {
+            match reader.try_read(&mut out) {
+                Ok(read) => self.account(read, &out),
+                Err(ReadError::ProducerGone { .. }) => {}
+                Err(ReadError::Empty | ReadError::Ended { .. } | ReadError::Replaced) => break,
+                Err(other) => panic!("the reader: {other}"),
+            }
+        }
+        if self.reader.is_some() {
+            for lane in 0..2 {
+                let (taken, published) = (self.taken[lane], self.published[lane]);
+                let by_victim = if lane == 0 { self.taking } else { 0 };
+                assert!(taken + by_victim >= published, "lane {lane}: {published} published, {taken} came");
+            }
+        }
+        self.watch();
+    }
+
+    fn watch(&mut self) {
+        let mut out = vec![[0; 4]; 64];
+        let Some(watcher) = &mut self.watcher else { return };
+        let most = self.published[0] + self.in_flight;
+        loop {
+            match watcher.try_read(&mut out) {
+                Ok(read) => {
+                    check(&out[..read.frames], 0, read.first_position);
+                    assert_eq!(read.first_position, self.watched + read.lost_before, "silent loss");
+                    let oldest = oldest(most).max(self.watched);
+                    assert!(read.first_position <= oldest, "{} lost at {}", read.lost_before, self.watched);
+                    self.watched = read.first_position + read.frames as u64;
+                }
+                Err(ReadError::ProducerGone { .. } | ReadError::Lapped { .. }) => {}
+                Err(ReadError::Empty | ReadError::Ended { .. } | ReadError::Replaced) => break,
+                Err(other) => panic!("the watcher: {other}"),
+            }
+        }
+        assert!(self.watched >= self.published[0], "{} published, {} seen", self.published[0], self.watched);
+        assert!(self.watched <= most, "more than was pushed was seen");
+    }
+
+    /// The victim was killed.
+    pub(crate) fn after_death(&mut self, scene: &Scene, pid: u32) {
+        self.join_sleepers();
+        self.read_all();
+        if scene.seated
+            && scene.victim == Victim::Producer
+            && let Some(watcher) = &self.watcher
+        {
+            assert_eq!(watcher.producer(), ProducerState::Dead { pid }, "its death is not noticed");
+        }
+    }
+
+    /// The victim is stopped: the others go on, and nobody takes it for dead.
+    pub(crate) fn meanwhile(&mut self, scene: &Scene, pid: u32) {
+        match scene.victim {
+            // It may find frames, or space, when it goes on that were not there.
+            Victim::Producer => self.in_flight = self.in_flight.max(scene.asks),
+            Victim::Reader => self.taking = self.taking.max(scene.asks),
+            Victim::Beside => {}
+        }
+        self.join_sleepers();
+        self.read_all();
+        if scene.seated && scene.victim == Victim::Producer {
+            let refused = self.form.create(&self.place).gate_timeout(NAP).producer::<Frame>();
+            match refused {
+                Err(Error::WriterBusy { pid: of, .. }) => assert_eq!(of, pid),
+                Err(Error::NoFreeLane { holders, .. }) => assert!(holders.contains(&pid)),
+                other => panic!("a stopped producer does not keep its seat: {other:?}"),
+            }
+            let watcher = self.watcher.as_ref().unwrap();
+            assert_eq!(watcher.producer(), ProducerState::Live { pid }, "stopped is not dead");
+        }
+        // Somebody else of the same group takes what the victim has not.
+        let beside = scene.victim == Victim::Reader && self.form == Form::Mpmc;
+        if beside {
+            match open(&self.place).gate_timeout(NAP).group_consumer() {
+                Ok(member) => self.reader = Some(Reader::Member(member)),
+                Err(Error::GateBusy { .. }) => {}
+                Err(other) => panic!("{other}"),
+            }
+            self.read_all();
+        }
+        for _ in 0..2 * CAPACITY / BATCH {
+            let Some(producer) = &mut self.producer else { break };
+            let first = producer.position();
+            match producer.push(&frames(0, first, BATCH)) {
+                Ok(()) => self.published[0] += BATCH,
+                Err(PushError::Full) if self.form.fills() && self.reader.is_none() => break,
+                Err(PushError::Removed) if scene.renews => break,
+                Err(other) => panic!("a push beside a stopped one: {other}"),
+            }
+            self.read_all();
+        }
+        self.push_other();
+        if scene.before == Before::Live {
+            match open(&self.place).gate_timeout(NAP).observer::<Frame>() {
+                Ok(_) | Err(Error::GateBusy { .. }) => {}
+                Err(Error::NotFound { .. }) if scene.renews => {}
+                Err(other) => panic!("a viewer beside a stopped one: {other}"),
+            }
+        }
+    }
+
+    fn push_other(&mut self) {
+        let Some(other) = &mut self.other else { return };
+        let first = other.position();
+        match other.push(&frames(1, first, BATCH)) {
+            Ok(()) => self.published[1] += BATCH,
+            Err(PushError::Full) if self.reader.is_none() => {}
+            Err(other) => panic!("the other lane: {other}"),
+        }
+        self.read_all();
+    }
+
+    /// The victim has gone on to its end.
+    pub(crate) fn after_life(&mut self, scene: &Scene) {
+        if scene.pushes {
+            self.published[0] += self.in_flight;
+            self.in_flight = 0;
+        }
+        self.read_all();
+    }
+
+    /// Whoever is missing comes again, and all of it works, for three laps.
+    pub(crate) fn go_on(&mut self, scene: &Scene) {
+        if scene.renews {
+            self.anew();
+        }
+        if self.producer.is_none() {
+            self.succeed(scene);
+        }
+        if self.form == Form::Mpmc && self.other.is_none() {
+            let other = self.form.create(&self.place).producer().unwrap();
+            self.published[1] = other.position();
+            self.taken[1] = self.published[1];
+            self.other = Some(other);
+        }
+        if self.reader.is_none() {
+            self.inherit();
+        }
+        if self.watcher.is_none() {
+            let watcher = open(&self.place).observer().unwrap();
+            self.watched = watcher.position();
+            self.watcher = Some(watcher);
+        }
+        self.fill_seats();
+        for _ in 0..3 * CAPACITY / BATCH {
+            let producer = self.producer.as_mut().unwrap();
+            let first = producer.position();
+            if let Err(error) = producer.push_wait(&frames(0, first, BATCH), Some(LONG)) {
+                panic!("a wedge: {error}");
+            }
+            self.published[0] += BATCH;
+            self.read_all();
+            self.push_other();
+        }
+        assert_eq!(self.taken, self.published);
+        assert_eq!(self.watched, self.published[0]);
+    }
+
+    /// What those who had the old object learn; then they let go of it.
+    fn anew(&mut self) {
+        self.read_all();
+        if let Some(other) = self.other.take() {
+            other.finish();
+        }
+        (self.producer, self.reader, self.watcher) = (None, None, None);
+        self.taking = 0;
+    }
+
+    /// A new producer begins where the last one stopped.
+    fn succeed(&mut self, scene: &Scene) {
+        let producer: Producer<Frame> = self.form.create(&self.place).producer().unwrap();
+        let (position, published) = (producer.position(), self.published[0]);
+        let carries_on = (published..=published + self.in_flight).contains(&position);
+        let begins = scene.renews && position == 0;
+        assert!(carries_on || begins, "the successor begins at {position}, {published} were published");
+        if begins {
+            (self.published, self.taken, self.watched) = ([0; 2], [0; 2], 0);
+        }
+        self.published[0] = position;
+        self.in_flight = 0;
+        self.producer = Some(producer);
+    }
+
+    fn inherit(&mut self) {
+        let reader = self.form.reader(&self.place).unwrap();
+        match &reader {
+            Reader::Consumer(consumer) => {
+                let (position, taken) = (consumer.position(), self.taken[0]);
+                let most = if self.taking == 0 { taken } else { taken + self.taking };
+                assert!(
+                    position + AGAIN >= taken && position <= most,
+                    "a successor begins at {position}, {taken} were taken, {} at once",
+                    self.taking
+                );
+                self.taken[0] = position;
+                self.taking = 0;
+            }
+            Reader::Member(_) => {}
+            Reader::Observer(observer) => {
+                let oldest = self.published[0].saturating_sub(CAPACITY) + self.in_flight + BATCH;
+                assert!(observer.position() <= oldest, "a reader finds less than there is");
+                self.taken[0] = observer.position();
+            }
+        }
+        self.reader = Some(reader);
+        self.read_all();
+        self.taking = 0;
+    }
+
+    /// The dead hold no seat.
+    fn fill_seats(&self) {
+        let taken = 1 + u32::from(self.form == Form::Broadcast);
+        let rest: Vec<Result<Observer<Frame>, Error>> =
+            (taken..OBSERVERS).map(|_| open(&self.place).observer()).collect();
+        for observer in rest {
+            observer.unwrap();
+        }
+    }
+
+    /// All leave: then nothing is there any more.
+    pub(crate) fn end(mut self) {
+        for producer in [self.producer.take(), self.other.take()].into_iter().flatten() {
+            producer.finish();
+        }
+        let mut out = [[0; 4]];
+        let ended = self.reader.as_mut().unwrap().try_read(&mut out);
+        assert!(matches!(ended, Err(ReadError::Ended { .. })), "{ended:?}");
+    }
+}
