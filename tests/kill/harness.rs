@@ -1,13 +1,15 @@
 //! The harness.
 
-use super::scenes::{Scene, scenes};
+use super::scenes::{Scene, State, scenes};
 use super::support::actor::{self, Actor, say};
 use super::support::trace::{Stop, Traced, mark, stay_on};
 use super::support::{Place, figures};
-use super::world::World;
+use super::world::{Form, LONG, NAP, World};
 use crate::tests;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Instant;
 
 /// Longest that anything may take before it counts as a wedge, in seconds.
 const WEDGED: u32 = 20;
@@ -83,27 +85,32 @@ fn play(role: &str, place: &Path) {
     stay_on(worker);
     let chosen = scenes().into_iter().filter(|scene| scene.name.contains(&only));
     for (number, scene) in chosen.enumerate().filter(|(number, _)| number % workers == worker) {
-        watch(place, &format!("{}, tracing", scene.name));
-        let (points, of) = match words[1] {
-            "few" => (Point::few(number), 0),
-            "all" => Track::of(&scene).choose(usize::MAX),
-            most => Track::of(&scene).choose(most.parse().unwrap()),
-        };
+        let start = Instant::now();
         let mut wrong = 0;
+        let mut tell = |at: String, outcome: std::thread::Result<()>| {
+            let Err(panic) = outcome else { return true };
+            let why = panic.downcast_ref::<String>().map(String::as_str);
+            let why = why.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("?");
+            say(format!("wrong {} {at}: {why}", scene.name));
+            wrong += 1;
+            wrong < 3
+        };
+        watch(place, &format!("{}, tracing", scene.name));
+        let (mut points, mut of) = (Point::few(number), 0);
+        if words[1] != "few" {
+            let most = if words[1] == "all" { usize::MAX } else { words[1].parse().unwrap() };
+            let tracing = catch_unwind(AssertUnwindSafe(|| (points, of) = Track::of(&scene).choose(most)));
+            tell("when nobody interrupts it".into(), tracing);
+        }
+        let mut played = 0;
         for point in &points {
             watch(place, &format!("{}, {point:?}", scene.name));
-            let outcome = std::panic::catch_unwind(|| play_to(&scene, *point, fate));
-            if let Err(panic) = outcome {
-                let why = panic.downcast_ref::<String>().map(String::as_str);
-                let why = why.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("?");
-                say(format!("wrong {} at {point:?}: {why}", scene.name));
-                wrong += 1;
-                if wrong >= 3 {
-                    break;
-                }
+            played += 1;
+            if !tell(format!("at {point:?}"), catch_unwind(|| play_to(&scene, *point, fate))) {
+                break;
             }
         }
-        say(format!("scene {}/{of} {}", points.len(), scene.name));
+        say(format!("scene {played}/{of} {}, {:.1} s", scene.name, start.elapsed().as_secs_f64()));
     }
 }
 
@@ -143,7 +150,7 @@ struct Track {
 impl Track {
     fn of(scene: &Scene) -> Self {
         let place = Place::new();
-        let world = World::before(scene, place.path());
+        let world = World::before(scene, place.path(), NAP);
         let object = place.path().join("s@v1.l1");
         let mut victim = Traced::start(|| scene.act(place.path(), mark));
         let (mut track, mut steps) = (Self::default(), 0);
@@ -218,7 +225,10 @@ fn bring(scene: &Scene, place: &Path, point: Point) -> Traced {
 
 fn play_to(scene: &Scene, point: Point, fate: Fate) {
     let place = Place::new();
-    let mut world = World::before(scene, place.path());
+    // Who sleeps beside one who is killed is woken, sooner or later. Sometimes we wait for that.
+    let freed = scene.state == State::Sleeper || scene.form == Form::Kept;
+    let patient = freed && fate == Fate::Kill && (point.calls * 7 + point.steps) % 16 == 5;
+    let mut world = World::before(scene, place.path(), if patient { LONG * 3 / 2 } else { NAP });
     let mut victim = bring(scene, place.path(), point);
     let pid = victim.pid();
     match fate {

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 /// Longest that anybody may have to wait: a wedge otherwise.
 pub(crate) const LONG: Duration = Duration::from_secs(10);
-/// How long those sleep who are asleep when the victim comes.
-const NAP: Duration = Duration::from_millis(30);
+/// A short sleep.
+pub(crate) const NAP: Duration = Duration::from_millis(30);
 pub(crate) const CAPACITY: u64 = 128;
 pub(crate) const BATCH: u64 = 10;
 /// Frames that the successor of a killed consumer may see again.
@@ -142,6 +142,8 @@ pub(crate) struct World {
     other: Option<Producer<Frame>>,
     reader: Option<Reader>,
     watcher: Option<Observer<Frame>>,
+    /// One who watched what may have been replaced.
+    left_behind: Option<Observer<Frame>>,
     sleeping_reader: Option<SleepingReader>,
     sleeping_producer: Option<Slept<Producer<Frame>, Result<(), PushError>>>,
     /// What was certainly pushed, lane by lane.
@@ -156,8 +158,8 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// What there is before the victim comes.
-    pub(crate) fn before(scene: &Scene, place: &Path) -> Self {
+    /// What there is before the victim comes. Who sleeps then wakes after `nap` at the latest.
+    pub(crate) fn before(scene: &Scene, place: &Path, nap: Duration) -> Self {
         report().iter().for_each(|word| word.store(0, Relaxed));
         let mut world = Self {
             place: place.into(),
@@ -166,6 +168,7 @@ impl World {
             other: None,
             reader: None,
             watcher: None,
+            left_behind: None,
             sleeping_reader: None,
             sleeping_producer: None,
             published: [0; 2],
@@ -176,7 +179,7 @@ impl World {
         };
         match scene.before {
             Before::Nothing => {}
-            Before::Live => world.live(scene),
+            Before::Live => world.live(scene, nap),
             Before::Crashed { same } => {
                 world.crash(same);
                 world.watcher = Some(open(place).observer().unwrap());
@@ -188,7 +191,7 @@ impl World {
         world
     }
 
-    fn live(&mut self, scene: &Scene) {
+    fn live(&mut self, scene: &Scene, nap: Duration) {
         self.producer = Some(self.form.create(&self.place).producer().unwrap());
         if self.form == Form::Mpmc {
             self.other = Some(self.form.create(&self.place).producer().unwrap());
@@ -217,8 +220,8 @@ impl World {
             Victim::Beside => {}
         }
         match scene.state {
-            State::Sleeper => self.sleep_for_frames(),
-            State::Waiting => self.sleep_for_space(),
+            State::Sleeper => self.sleep_for_frames(nap),
+            State::Waiting => self.sleep_for_space(nap),
             _ => {}
         }
     }
@@ -254,28 +257,22 @@ impl World {
         self.published[0] += count;
     }
 
-    /// How long a sleeper sleeps: until its nap is over, or, sometimes, as long as it takes.
-    fn nap() -> Duration {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        if COUNT.fetch_add(1, Relaxed) % 16 == 7 { LONG } else { NAP }
-    }
-
-    fn sleep_for_frames(&mut self) {
+    fn sleep_for_frames(&mut self, nap: Duration) {
         let mut reader = self.reader.take().unwrap();
         self.sleeping_reader = Some(std::thread::spawn(move || {
             let mut out = vec![[0; 4]; 64];
-            let wait = Wait::new().strategy(Strategy::Block).timeout(Self::nap());
+            let wait = Wait::new().strategy(Strategy::Block).timeout(nap);
             let read = reader.read(&mut out, wait);
             (reader, read.map(|read| (read, out)))
         }));
         self.await_armed(if self.form == Form::Mpmc { 0x300 } else { 0x280 });
     }
 
-    fn sleep_for_space(&mut self) {
+    fn sleep_for_space(&mut self, nap: Duration) {
         let mut producer = self.producer.take().unwrap();
         self.sleeping_producer = Some(std::thread::spawn(move || {
             let first = producer.position();
-            let done = producer.push_wait(&frames(0, first, BATCH), Some(Self::nap()));
+            let done = producer.push_wait(&frames(0, first, BATCH), Some(nap));
             (producer, done)
         }));
         self.await_armed(0x380);
@@ -406,6 +403,23 @@ impl World {
         {
             assert_eq!(watcher.producer(), ProducerState::Dead { pid }, "its death is not noticed");
         }
+        if scene.victim == Victim::Reader && self.form == Form::Kept {
+            self.lap(); // nobody waits for a dead recorder
+        }
+    }
+
+    /// Three laps, read by whoever is there.
+    fn lap(&mut self) {
+        for _ in 0..3 * CAPACITY / BATCH {
+            let producer = self.producer.as_mut().unwrap();
+            let first = producer.position();
+            if let Err(error) = producer.push_wait(&frames(0, first, BATCH), Some(LONG)) {
+                panic!("a wedge: {error}");
+            }
+            self.published[0] += BATCH;
+            self.read_all();
+            self.push_other();
+        }
     }
 
     /// The victim is stopped: the others go on, and nobody takes it for dead.
@@ -479,10 +493,10 @@ impl World {
         self.read_all();
     }
 
-    /// Whoever is missing comes again, and all of it works, for three laps.
+    /// Whoever is missing comes again, and all of it works.
     pub(crate) fn go_on(&mut self, scene: &Scene) {
         if scene.renews {
-            self.anew();
+            self.anew(scene);
         }
         if self.producer.is_none() {
             self.succeed(scene);
@@ -502,43 +516,63 @@ impl World {
             self.watcher = Some(watcher);
         }
         self.fill_seats();
-        for _ in 0..3 * CAPACITY / BATCH {
-            let producer = self.producer.as_mut().unwrap();
-            let first = producer.position();
-            if let Err(error) = producer.push_wait(&frames(0, first, BATCH), Some(LONG)) {
-                panic!("a wedge: {error}");
-            }
-            self.published[0] += BATCH;
-            self.read_all();
-            self.push_other();
-        }
+        self.lap();
         assert_eq!(self.taken, self.published);
         assert_eq!(self.watched, self.published[0]);
     }
 
     /// What those who had the old object learn; then they let go of it.
-    fn anew(&mut self) {
+    fn anew(&mut self, scene: &Scene) {
         self.read_all();
-        if let Some(other) = self.other.take() {
-            other.finish();
+        match self.other.take() {
+            Some(other) if scene.victim == Victim::Producer => other.finish(), // as the victim did
+            other => drop(other),
         }
-        (self.producer, self.reader, self.watcher) = (None, None, None);
+        self.left_behind = self.watcher.take();
+        (self.producer, self.reader) = (None, None);
         self.taking = 0;
     }
 
     /// A new producer begins where the last one stopped.
     fn succeed(&mut self, scene: &Scene) {
-        let producer: Producer<Frame> = self.form.create(&self.place).producer().unwrap();
+        let mut producer: Producer<Frame> = self.form.create(&self.place).producer().unwrap();
         let (position, published) = (producer.position(), self.published[0]);
         let carries_on = (published..=published + self.in_flight).contains(&position);
         let begins = scene.renews && position == 0;
         assert!(carries_on || begins, "the successor begins at {position}, {published} were published");
         if begins {
+            if let Some(mut old) = self.left_behind.take() {
+                let told =
+                    std::iter::repeat_with(|| old.try_read(&mut [[0; 4]; 64])).find_map(Result::err).unwrap();
+                let told_why = matches!(told, ReadError::Replaced | ReadError::Ended { .. });
+                assert!(told_why, "who watched the old object is told: {told}");
+            }
             (self.published, self.taken, self.watched) = ([0; 2], [0; 2], 0);
         }
         self.published[0] = position;
         self.in_flight = 0;
+        // One frame: less than its predecessor may have overwritten already.
+        match producer.push(&frames(0, position, 1)) {
+            Ok(()) => self.published[0] += 1,
+            Err(PushError::Full) if self.form.fills() => {}
+            Err(other) => panic!("the successor's first push: {other}"),
+        }
         self.producer = Some(producer);
+        self.left_behind = None;
+        self.salvage();
+    }
+
+    /// What is retained is whole, to one who comes now.
+    fn salvage(&self) {
+        let mut observer: Observer<Frame> = open(&self.place).observer().unwrap();
+        let mut out = vec![[0; 4]; 64];
+        let mut next = observer.position();
+        while let Ok(read) = observer.try_read(&mut out) {
+            assert_eq!(read.first_position, next + read.lost_before);
+            check(&out[..read.frames], 0, read.first_position);
+            next = read.first_position + read.frames as u64;
+        }
+        assert_eq!(next, self.published[0], "what is retained ends early");
     }
 
     fn inherit(&mut self) {
