@@ -24,8 +24,13 @@ awk '
     }
     match($0, /caught [a-z]+::[a-z_]+: [0-9]+\/[0-9]+/) { name = words(substr($0, RSTART, RLENGTH)); caught[name] = word[4] }
     END {
-        for (name in caught)
+        for (name in caught) {
             printf "%-20s | %10s | %8s | %s\n", name, executions[name], seconds[name], caught[name] | "sort"
+            split(caught[name], of, "/"); broken += of[2]; found += of[1]; all += executions[name]; models++
+        }
+        close("sort")
+        printf "\nfigures | loom: executions | %d | %d | %d models; of %d fences, orderings and checks taken away %d are missed\n", \
+            all, broken - found, models, broken, found
     }
     BEGIN { printf "%-20s | %10s | %8s | %s\n", "model", "executions", "seconds", "breaks caught"; fflush() }
 ' "$log"

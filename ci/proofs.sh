@@ -1,0 +1,28 @@
+#!/bin/bash
+# proofs.sh [STEP...]: the short form of all proofs, and one table of what they came to. Each step is a script in ci/
+# that runs alone, too, and longer. The last one shows that the others fail when they should.
+source "$(dirname "$0")/common.sh"
+
+steps=("$@")
+[ $# -gt 0 ] || steps=(kill soak loom fuzz inject security long mutants faults)
+log=$(mktemp -d)
+trap 'rm -rf "$log"' EXIT
+
+failed=()
+for step in "${steps[@]}"; do
+    start=$SECONDS
+    if ! bash "ci/$step.sh" </dev/null 2>&1 | tee "$log/$step"; then
+        failed+=("$step")
+        printf 'figures | %s | - | FAILED | see above\n' "$step" >>"$log/$step"
+    fi
+    printf '== %s took %d s\n\n' "$step" $((SECONDS - start))
+done
+
+(
+    printf 'what | how often | wrong |\n'
+    for step in "${steps[@]}"; do
+        sed -n 's/^figures | //p' "$log/$step"
+    done
+) | awk -F ' [|] ' '{ printf "%-38s %16s  %6s  %s\n", $1, $2, $3, $4 }'
+printf 'in %d s, on %s processors\n' $SECONDS "$(nproc)"
+[ ${#failed[@]} -eq 0 ] || fail "failed: ${failed[*]}"
