@@ -6,6 +6,7 @@ source "$(dirname "$0")/common.sh"
 
 soak=40 races=20
 if [ $# -gt 0 ]; then
+    [ $# -gt 1 ] || set -- --seconds "$1"
     [[ $# -eq 2 && $2 =~ ^[0-9]+$ ]] || fail "usage: soak.sh [--seconds N | --minutes N | --hours N]"
     case $1 in
     --seconds) all=$2 ;;

@@ -125,8 +125,10 @@ impl Racer {
     }
 
     fn pause(&mut self) {
-        let time = self.below(1000);
-        std::thread::sleep(Duration::from_micros(time));
+        if self.below(2) == 0 {
+            let time = self.below(600);
+            std::thread::sleep(Duration::from_micros(time));
+        }
     }
 
     fn act(&mut self) {
@@ -394,11 +396,12 @@ impl Races {
         let end = Instant::now() + WILD;
         while Instant::now() < end {
             let random = (self.random)();
-            std::thread::sleep(Duration::from_micros(random % 3000));
+            std::thread::sleep(Duration::from_micros(random % 1000));
             let who = (random >> 32) as usize % ACTORS;
-            if random >> 48 & 3 == 0 {
+            if random >> 48 & 1 == 0 {
+                // In the middle of something, while the others go on.
                 actors[who].signal(libc::SIGSTOP);
-                std::thread::sleep(Duration::from_micros((random >> 16) % 5000));
+                std::thread::sleep(Duration::from_micros((random >> 16) % 3000));
                 actors[who].signal(libc::SIGCONT);
                 self.stops += 1;
             } else {
