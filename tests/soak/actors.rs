@@ -214,14 +214,16 @@ impl Me {
         account.next.store(from, Relaxed);
         account.most.store(0, Relaxed);
         self.begin();
+        // Who takes single frames gives them back lazily.
+        let singles = self.below(2) == 0;
         let (mut checker, mut out) = (Checker::new(self.stream), vec![[0; 16]; BATCH as usize]);
         while self.turn() {
             let from = consumer.position();
-            let taken = if self.below(4) == 0 {
+            let taken = if !singles && self.below(3) == 0 {
                 let Some(taken) = self.take_a_chunk(&mut consumer, &mut checker) else { continue };
                 taken
             } else {
-                let most = [1, 1 + self.below(BATCH)][self.below(2) as usize];
+                let most = if singles { 1 } else { 1 + self.below(BATCH) };
                 account.most.store(most, Relaxed);
                 let least = 1 + self.below(most);
                 let Some(read) = self.read(&mut consumer, &mut out[..most as usize], least) else { continue };
