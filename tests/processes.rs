@@ -26,7 +26,6 @@ fn main() -> ExitCode {
             everything_arrives_between_processes,
             a_refused_open_leaves_what_a_crash_left,
             a_superseded_producer_ends_nothing,
-            killed_again_and_again_there_is_one_producer,
             a_forked_child_has_no_handles,
             a_forked_child_takes_nothing_that_was_lent,
             a_child_forked_while_one_attaches_has_no_seat,
@@ -101,7 +100,6 @@ fn play(role: &str, place: &Path) {
                 Err(other) => say(format!("failed: {other}")),
             }
         }
-        "soaker" => soaker(place),
         "forker" => forker(place),
         "lender" => lender(place),
         "attaching forker" => attaching_forker(place),
@@ -373,108 +371,6 @@ fn everything_arrives_between_processes() {
     }
     assert_eq!(next, 1_000_000);
     assert!(producer.child.wait().unwrap().success());
-}
-
-/// Processes that create, finish, leave, read and remove one stream, all at once, each killed after a moment and
-/// replaced. For 3 s, or as many as ANNULUS_SOAK says.
-fn killed_again_and_again_there_is_one_producer() {
-    let place = Place::new();
-    let seconds = std::env::var("ANNULUS_SOAK").map_or(3.0, |text| text.parse().unwrap());
-    let end = Instant::now() + Duration::from_secs_f64(seconds);
-    let mut actors: Vec<Actor> = (0..5).map(|_| Actor::start(&place, "soaker")).collect();
-    let (mut kills, mut random) = (0u32, 0x9E37_79B9_7F4A_7C15u64);
-    while Instant::now() < end {
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        std::thread::sleep(Duration::from_micros(random % 3000));
-        let who = (random >> 32) as usize % actors.len();
-        std::mem::replace(&mut actors[who], Actor::start(&place, "soaker")).kill();
-        kills += 1;
-    }
-    drop(actors);
-    println!("{kills} kills");
-    let complaints = std::fs::read_to_string(place.path().join("complaints")).unwrap_or_default();
-    assert_eq!(complaints, "", "within {kills} kills");
-    // Whatever is left heals.
-    stream(place.path()).producer::<u64>().unwrap().finish();
-    assert_eq!(place.objects(), ["witness"]);
-}
-
-fn soaker(place: &Path) {
-    // It may be killed before it has ended by itself.
-    let complaints = place.join("complaints");
-    std::panic::set_hook(Box::new(move |panic| std::fs::write(&complaints, panic.to_string()).unwrap()));
-    // When we are killed it is to be unlocked before our seat is: the kernel lets go of the highest descriptor first.
-    let witness =
-        highest(std::fs::OpenOptions::new().create(true).append(true).open(place.join("witness")).unwrap());
-    let open = || annulus::open("s").directory(place).gate_timeout(LONG);
-    let mut random = u64::from(std::process::id()) << 32 | 0x2545_F491;
-    loop {
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        let pause = || std::thread::sleep(Duration::from_micros(random >> 40 & 0x3FF));
-        match random % 8 {
-            0..4 => {
-                let shape = stream(place).rate(1000.0 * (random >> 8 & 1) as f64 + 1000.0).gate_timeout(LONG);
-                let mut producer = match shape.producer::<u64>() {
-                    Ok(producer) => producer,
-                    Err(Error::WriterBusy { .. } | Error::Incompatible { .. } | Error::NotFound { .. }) => {
-                        continue;
-                    }
-                    Err(other) => panic!("{other}"),
-                };
-                assert!(lock(&witness, libc::LOCK_EX | libc::LOCK_NB), "there are two producers");
-                for _ in 0..random >> 16 & 0x3F {
-                    producer.push(&[producer.position()]).unwrap();
-                }
-                pause();
-                lock(&witness, libc::LOCK_UN);
-                if random >> 9 & 1 == 0 {
-                    producer.finish();
-                }
-            }
-            4..7 => {
-                let mut viewer = match open().start(Start::Oldest).observer::<u64>() {
-                    Ok(viewer) => viewer,
-                    Err(Error::NotFound { .. }) => continue,
-                    Err(other) => panic!("{other}"),
-                };
-                let mut out = [0; 100];
-                pause();
-                while let Ok(read) = viewer.try_read(&mut out) {
-                    let first = read.first_position;
-                    assert!(
-                        out[..read.frames].iter().copied().eq(first..first + read.frames as u64),
-                        "{out:?}"
-                    );
-                }
-            }
-            _ => match open().remove() {
-                Ok(()) | Err(Error::NotFound { .. } | Error::WriterBusy { .. }) => {}
-                Err(other) => panic!("{other}"),
-            },
-        }
-    }
-}
-
-/// The same open, with a high number.
-fn highest(file: std::fs::File) -> std::fs::File {
-    use std::os::fd::{AsRawFd, FromRawFd};
-    // SAFETY: the descriptor is new, and nobody else's.
-    #[allow(unsafe_code)]
-    unsafe {
-        std::fs::File::from_raw_fd(libc::fcntl(file.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 900))
-    }
-}
-
-fn lock(file: &std::fs::File, operation: i32) -> bool {
-    use std::os::fd::AsRawFd;
-    // SAFETY: flock takes numbers only.
-    #[allow(unsafe_code)]
-    let done = unsafe { libc::flock(file.as_raw_fd(), operation) };
-    done == 0
 }
 
 fn a_forked_child_has_no_handles() {

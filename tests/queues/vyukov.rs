@@ -5,11 +5,10 @@
 #![allow(unsafe_code)]
 
 use super::{Item, LONG, each_once, item, queue, said_runs, take_all};
-use crate::support::Place;
 use crate::support::actor::{Actor, say};
+use crate::support::{Place, map_shared};
 use std::fmt;
 use std::io::Write;
-use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -41,20 +40,8 @@ pub(crate) struct Shared {
 impl Shared {
     /// Zeros are its beginning, but for the slots' turns.
     fn map(place: &Path) -> &'static Self {
-        let path = place.join("shared");
-        let file =
-            std::fs::File::options().read(true).write(true).create(true).truncate(false).open(path).unwrap();
-        let bytes = size_of::<Self>();
-        if file.metadata().unwrap().len() == 0 {
-            file.set_len(bytes as u64).unwrap();
-        }
-        let (rights, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED);
-        // SAFETY: a new mapping of a file that is as long, never unmapped; the structure is made of atomics only.
-        unsafe {
-            let at = libc::mmap(std::ptr::null_mut(), bytes, rights, kind, file.as_raw_fd(), 0);
-            assert_ne!(at, libc::MAP_FAILED);
-            &*at.cast::<Self>()
-        }
+        // SAFETY: it is made of atomics only.
+        unsafe { map_shared(&place.join("shared")) }
     }
 
     fn push(&self, item: &Item) {

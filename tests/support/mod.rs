@@ -124,6 +124,27 @@ pub fn voluntary_switches() -> u64 {
     }
 }
 
+/// A file that several processes map: zeros, at first. It stays mapped.
+///
+/// # Safety
+/// `T` is made of atomics only, and zeros are one of its values.
+#[allow(unsafe_code)]
+pub unsafe fn map_shared<T>(path: &Path) -> &'static T {
+    use std::os::fd::AsRawFd;
+    let file = fs::File::options().read(true).write(true).create(true).truncate(false).open(path).unwrap();
+    let bytes = size_of::<T>();
+    if file.metadata().unwrap().len() == 0 {
+        file.set_len(bytes as u64).unwrap();
+    }
+    let (rights, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED);
+    // SAFETY: a new mapping of a file that is as long, on a page, never unmapped; the rest the caller says.
+    unsafe {
+        let at = libc::mmap(std::ptr::null_mut(), bytes, rights, kind, file.as_raw_fd(), 0);
+        assert_ne!(at, libc::MAP_FAILED);
+        &*at.cast::<T>()
+    }
+}
+
 /// Numbers that look random, the same each time.
 pub fn random(mut seed: u64) -> impl FnMut() -> u64 {
     move || {
