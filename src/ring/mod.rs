@@ -195,6 +195,7 @@ impl Producer {
             WriteError::Full { .. } => PushError::Full,
             WriteError::Superseded => PushError::Superseded,
             WriteError::Removed => PushError::Removed,
+            WriteError::Exhausted => PushError::Exhausted,
             WriteError::Corrupt => PushError::Corrupt,
         }
     }

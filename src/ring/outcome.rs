@@ -25,6 +25,8 @@ pub enum PushError {
     Removed,
     /// The handle was inherited through `fork`: make a new one.
     Forked,
+    /// Positions stay below 2^63 (at a frame a nanosecond that is 292 years), and these would not.
+    Exhausted,
     /// The segment contradicts itself: somebody has written over it.
     Corrupt,
 }
@@ -43,6 +45,7 @@ impl fmt::Display for PushError {
             }
             Self::Removed => "the stream was removed by force: create it anew to push again",
             Self::Forked => "the handle was inherited through fork: make a new one in this process",
+            Self::Exhausted => "the stream has come to its last position: create it anew",
             Self::Corrupt => "the segment contradicts itself: remove the stream and create it anew",
         })
     }
