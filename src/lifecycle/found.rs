@@ -155,7 +155,7 @@ impl Opened {
         let failed = |error| Error::os("take a seat of", &self.path(), error);
         let seat = match seat::take(&self.lock, &segment, role).map_err(failed)? {
             Ok(seat) => seat,
-            Err(seat::Refused::Held) => return Err(no_seat(&segment, role, name)),
+            Err(seat::Refused::Held) => return Err(no_seat(&self.lock, &segment, role, name)),
             Err(seat::Refused::Finished) => return Err(Error::Finished { name: name.into() }),
             Err(seat::Refused::Barred) => {
                 return Err(Error::Barred { name: name.into(), seat: role.to_string() });
