@@ -43,6 +43,18 @@ pub(crate) struct Opened {
 impl Opened {
     /// Opens and checks. `None`: there is no such name.
     pub(crate) fn find(directory: &Directory, object: &str, write: bool) -> Result<Option<Self>, Error> {
+        for _ in 0..100 {
+            let found = Self::open(directory, object, write)?;
+            // What was planted for a moment may look well once its other name is gone.
+            if found.as_ref().is_none_or(Self::is_named) {
+                return Ok(found);
+            }
+        }
+        let why = "the name means another object each time".into();
+        Err(Error::NotAStream { path: directory.path().join(object), why })
+    }
+
+    fn open(directory: &Directory, object: &str, write: bool) -> Result<Option<Self>, Error> {
         let path = directory.path().join(object);
         let not_ours = |why: String| Err(Error::NotAStream { path: path.clone(), why });
         let mut writable = write;
