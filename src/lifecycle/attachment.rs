@@ -70,6 +70,11 @@ impl Attachment {
         self.seat.is_some_and(|seat| seat::is_ours(&self.segment, &seat))
     }
 
+    /// Whether the stream's name still leads to it.
+    pub(crate) fn is_named(&self) -> bool {
+        !self.forked() && self.lock.is_intact() && self.directory.is_named(&self.object, &self.lock)
+    }
+
     /// Whether this handle came here through `fork`.
     #[inline]
     pub(crate) fn forked(&self) -> bool {
