@@ -91,6 +91,7 @@ impl Attachment {
     pub(crate) fn post(&self, position: u64, lost: u64) {
         if let Some(seat) = self.seat
             && !self.forked()
+            && seat::is_ours(&self.segment, &seat)
         {
             let entry = self.segment.seat(seat.index);
             entry.position.store(position, Relaxed);
@@ -184,6 +185,10 @@ impl Peers for Attachment {
         self.buried.set(Some(now));
         seat::bury(&self.lock, &self.segment).unwrap_or(false)
     }
+
+    fn is_blind(&self) -> bool {
+        !self.lock.is_intact()
+    }
 }
 
 /// What tells whether the producer died, for one who is not the handle. Not to outlive the attachment: whoever has one
@@ -201,6 +206,10 @@ impl Peers for Witness {
 
     fn holds(&self, lane: u32) -> bool {
         seat::any_held(&self.lock, lane..lane + 1).unwrap_or(true)
+    }
+
+    fn is_blind(&self) -> bool {
+        !self.lock.is_intact()
     }
 }
 

@@ -91,7 +91,9 @@ pub enum ReadError {
     NoThread,
     /// The segment contradicts itself: somebody has written over it.
     Corrupt,
-    /// This handle's lock on its lossless seat was closed under it: open the stream again.
+    /// This handle's lock on its seat was closed under it: open the stream again. A lossless reader is waited for no
+    /// more, a consumer may have a successor; one who only observes is still given frames, but does not
+    /// learn when the producer dies.
     Superseded,
 }
 
@@ -121,7 +123,7 @@ impl fmt::Display for ReadError {
             ),
             Self::Corrupt => f.write_str("the segment contradicts itself: somebody has written over it"),
             Self::Superseded => {
-                f.write_str("this reader's lock on its lossless seat was closed: open the stream again")
+                f.write_str("this reader's lock on its seat was closed under it: open the stream again")
             }
         }
     }
