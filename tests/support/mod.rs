@@ -3,6 +3,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 
 pub mod actor;
+pub mod isolated;
 
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, FileExt};
