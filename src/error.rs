@@ -41,6 +41,9 @@ pub enum Error {
         pid: u32,
         /// It is stopped (SIGSTOP, a debugger): alive, but pushing nothing.
         stopped: bool,
+        /// No process of that number has the stream, as seen from here: it is one of another pid namespace (a container),
+        /// or hidden.
+        elsewhere: bool,
     },
     /// Another consumer lives. An spsc ring has one.
     ConsumerBusy {
@@ -200,10 +203,13 @@ impl fmt::Display for Error {
             Self::AlreadyExists { name } => {
                 write!(f, "stream '{name}' exists already: open it, choose another name, or remove it first")
             }
-            Self::WriterBusy { name, pid, stopped: false } => {
+            Self::WriterBusy { name, pid, elsewhere: true, .. } => {
+                write!(f, "stream '{name}' has a producer already, which is not to be seen from here: in its container, perhaps, it is process {pid}; stop it there, or choose another name")
+            }
+            Self::WriterBusy { name, pid, stopped: false, .. } => {
                 write!(f, "stream '{name}' has a producer already, process {pid}: stop it first, or choose another name")
             }
-            Self::WriterBusy { name, pid, stopped: true } => {
+            Self::WriterBusy { name, pid, stopped: true, .. } => {
                 write!(f, "stream '{name}' has a producer already, process {pid}, which is stopped: continue it (kill -CONT {pid}) or end it")
             }
             Self::ConsumerBusy { name, pid } => {

@@ -8,6 +8,9 @@
 /// Positions stay below this; a segment that says otherwise is damaged.
 pub(crate) const POSITION_LIMIT: u64 = 1 << 63;
 
+/// The last one: a lane is never pushed further.
+pub(crate) const POSITION_LAST: u64 = POSITION_LIMIT - 1;
+
 /// Fewest frames that a lane holds: below this the cap/8 and cap/4 rules of the protocol would be empty.
 pub(crate) const CAPACITY_MIN: u64 = 8;
 

@@ -25,7 +25,7 @@
 //! Nothing here waits, allocates or calls the system. Frames travel as bytes, in whole frames.
 
 use crate::copy;
-use crate::index::{Corrupt, Cursor, POSITION_LIMIT};
+use crate::index::{Corrupt, Cursor, POSITION_LAST, POSITION_LIMIT};
 use crate::layout::{GatingLine, NONE};
 use crate::segment::Lane;
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
@@ -42,6 +42,8 @@ pub(crate) enum WriteError {
     Superseded,
     /// The lane was [closed](close) under its producer.
     Removed,
+    /// The lane would get past the last position.
+    Exhausted,
     Corrupt,
 }
 
@@ -110,9 +112,9 @@ impl Writer {
             (true, _) => {
                 let head = lane.head().load(order(Site::ResumeAcquire, Acquire));
                 geometry.backlog(tail, head)?;
-                (Gate::Head, head + geometry.capacity())
+                (Gate::Head, (head + geometry.capacity()).min(POSITION_LAST))
             }
-            (false, true) => (Gate::Nothing, u64::MAX),
+            (false, true) => (Gate::Nothing, POSITION_LAST),
             (false, false) => (Gate::Cursors, 0), // a predecessor's lease is not ours
         };
         let epoch = line.epoch.load(Relaxed).checked_add(1).ok_or(Corrupt)?;
@@ -147,7 +149,7 @@ impl Writer {
         }
         let head = self.lane.head().load(order(Site::HeadAcquire, Acquire)); // A
         let backlog = self.lane.geometry().backlog(self.at.position, head)?;
-        self.reach = head + self.lane.geometry().capacity();
+        self.reach = (head + self.lane.geometry().capacity()).min(POSITION_LAST);
         Ok(backlog)
     }
 
@@ -173,6 +175,9 @@ impl Writer {
 
     #[inline(never)]
     fn look_for_space(&mut self, frames: u64) -> Result<(), WriteError> {
+        if self.at.position + frames > POSITION_LAST {
+            return Err(WriteError::Exhausted);
+        }
         match self.gate {
             Gate::Nothing => Ok(()),
             Gate::Head => {
@@ -203,7 +208,7 @@ impl Writer {
         let (position, needs) = (self.at.position, self.needs(frames));
         let allowed = self.slowest().saturating_add(geometry.capacity());
         if needs <= allowed {
-            let limit = needs.max(position + geometry.lease()).min(allowed);
+            let limit = needs.max(position + geometry.lease()).min(allowed).min(POSITION_LAST);
             self.lane.producer().limit.store(limit, Relaxed);
             // L: pairs with Lossless::sit. A: what was seen before, the lease stands on.
             fence_at(Site::LeaseFence, SeqCst);
@@ -225,7 +230,7 @@ impl Writer {
     pub(crate) fn overtake(&mut self, frames: u64) {
         debug_assert!(self.gate == Gate::Cursors);
         let geometry = *self.lane.geometry();
-        let limit = self.needs(frames).max(self.at.position + geometry.lease());
+        let limit = self.needs(frames).max(self.at.position + geometry.lease()).min(POSITION_LAST);
         self.lane.producer().limit.store(limit, Relaxed);
         fence_at(Site::LeaseFence, SeqCst); // L: pairs with Lossless::sit
         let oldest = geometry.oldest(limit);

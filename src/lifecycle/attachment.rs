@@ -70,6 +70,11 @@ impl Attachment {
         self.seat.is_some_and(|seat| seat::is_ours(&self.segment, &seat))
     }
 
+    /// Whether the stream's name still leads to it.
+    pub(crate) fn is_named(&self) -> bool {
+        !self.forked() && self.lock.is_intact() && self.directory.is_named(&self.object, &self.lock)
+    }
+
     /// Whether this handle came here through `fork`.
     #[inline]
     pub(crate) fn forked(&self) -> bool {
@@ -86,6 +91,7 @@ impl Attachment {
     pub(crate) fn post(&self, position: u64, lost: u64) {
         if let Some(seat) = self.seat
             && !self.forked()
+            && seat::is_ours(&self.segment, &seat)
         {
             let entry = self.segment.seat(seat.index);
             entry.position.store(position, Relaxed);
@@ -179,6 +185,10 @@ impl Peers for Attachment {
         self.buried.set(Some(now));
         seat::bury(&self.lock, &self.segment).unwrap_or(false)
     }
+
+    fn is_blind(&self) -> bool {
+        !self.lock.is_intact()
+    }
 }
 
 /// What tells whether the producer died, for one who is not the handle. Not to outlive the attachment: whoever has one
@@ -196,6 +206,10 @@ impl Peers for Witness {
 
     fn holds(&self, lane: u32) -> bool {
         seat::any_held(&self.lock, lane..lane + 1).unwrap_or(true)
+    }
+
+    fn is_blind(&self) -> bool {
+        !self.lock.is_intact()
     }
 }
 

@@ -43,6 +43,18 @@ pub(crate) struct Opened {
 impl Opened {
     /// Opens and checks. `None`: there is no such name.
     pub(crate) fn find(directory: &Directory, object: &str, write: bool) -> Result<Option<Self>, Error> {
+        for _ in 0..100 {
+            let found = Self::open(directory, object, write)?;
+            // What was planted for a moment may look well once its other name is gone.
+            if found.as_ref().is_none_or(Self::is_named) {
+                return Ok(found);
+            }
+        }
+        let why = "the name means another object each time".into();
+        Err(Error::NotAStream { path: directory.path().join(object), why })
+    }
+
+    fn open(directory: &Directory, object: &str, write: bool) -> Result<Option<Self>, Error> {
         let path = directory.path().join(object);
         let not_ours = |why: String| Err(Error::NotAStream { path: path.clone(), why });
         let mut writable = write;
@@ -155,7 +167,7 @@ impl Opened {
         let failed = |error| Error::os("take a seat of", &self.path(), error);
         let seat = match seat::take(&self.lock, &segment, role).map_err(failed)? {
             Ok(seat) => seat,
-            Err(seat::Refused::Held) => return Err(no_seat(&segment, role, name)),
+            Err(seat::Refused::Held) => return Err(no_seat(&self.lock, &segment, role, name)),
             Err(seat::Refused::Finished) => return Err(Error::Finished { name: name.into() }),
             Err(seat::Refused::Barred) => {
                 return Err(Error::Barred { name: name.into(), seat: role.to_string() });

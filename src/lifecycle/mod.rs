@@ -25,7 +25,8 @@ use crate::time::monotonic_ns;
 use core::cell::Cell;
 use core::time::Duration;
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::fs::{DirEntry, File};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -63,7 +64,7 @@ fn gate(lock: &LockFile, mode: Mode, deadline: Instant) -> io::Result<bool> {
     Ok(true)
 }
 
-fn no_seat(segment: &Segment, role: Role, name: &str) -> Error {
+fn no_seat(lock: &LockFile, segment: &Segment, role: Role, name: &str) -> Error {
     let seats = seat::range(segment.descriptor(), role);
     let name = name.into();
     let capacity = seats.end - seats.start;
@@ -72,7 +73,8 @@ fn no_seat(segment: &Segment, role: Role, name: &str) -> Error {
         Role::Producer if capacity > 1 => Error::NoFreeLane { name, capacity, holders: holders(seats) },
         Role::Producer => {
             let pid = seat::pid(segment, seats.start);
-            Error::WriterBusy { name, pid, stopped: is_stopped(pid) }
+            let elsewhere = is_elsewhere(pid, seats.start, segment, lock);
+            Error::WriterBusy { name, pid, stopped: !elsewhere && is_stopped(pid), elsewhere }
         }
         Role::Consumer if segment.descriptor().kind == Kind::Spsc => Error::ConsumerBusy { name, pid: seat::pid(segment, seats.start) },
         Role::Consumer | Role::Lossless | Role::Observer => Error::NoSeat { name, capacity, holders: holders(seats) },
@@ -80,10 +82,33 @@ fn no_seat(segment: &Segment, role: Role, name: &str) -> Error {
 }
 
 /// That `holder` of a seat keeps the name.
-fn held_by(segment: &Segment, holder: u32, name: &str) -> Error {
+fn held_by(lock: &LockFile, segment: &Segment, holder: u32, name: &str) -> Error {
     match seat::role(segment.descriptor(), holder) {
         Role::Lossless => Error::LosslessBusy { name: name.into(), pid: seat::pid(segment, holder) },
-        role => no_seat(segment, role, name),
+        role => no_seat(lock, segment, role, name),
+    }
+}
+
+/// For a message only: whether no process of that number, as seen from here, has the lock of `seat`. Then who wrote the
+/// number down has it in another pid namespace.
+fn is_elsewhere(pid: u32, seat: u32, segment: &Segment, object: &File) -> bool {
+    let Ok(object) = object.metadata() else { return false };
+    let (major, minor) = (libc::major(object.dev()), libc::minor(object.dev()));
+    let lock = format!(" {major:02x}:{minor:02x}:{} {}", object.ino(), SEAT_BYTES + u64::from(seat));
+    let has_it = |info: io::Result<DirEntry>| {
+        info.and_then(|info| std::fs::read_to_string(info.path()))
+            .is_ok_and(|info| info.lines().any(|line| line.starts_with("lock:") && line.contains(&lock)))
+    };
+    match std::fs::read_dir(format!("/proc/{pid}/fdinfo")) {
+        Ok(mut infos) => !infos.any(has_it),
+        // Of another user's we learn its name only.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            let path = line.split(|byte| *byte == 0).next().unwrap_or_default();
+            let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+            !name.starts_with(seat::program_of(segment, seat).as_bytes())
+        }
+        Err(_) => true,
     }
 }
 
@@ -230,7 +255,7 @@ pub(crate) fn create(
         if let Err(holder) = found.retire(until, &text)? {
             let segment = found.map(Rights::Look)?;
             return Err(if same {
-                held_by(&segment, holder, &text)
+                held_by(found.lock(), &segment, holder, &text)
             } else {
                 Error::Incompatible {
                     name: text,
@@ -305,7 +330,7 @@ pub(crate) fn remove(
         Ok(()) => Ok(()),
         Err(holder) => {
             let segment = found.map(Rights::Look)?;
-            Err(held_by(&segment, holder, &text))
+            Err(held_by(found.lock(), &segment, holder, &text))
         }
     }
 }

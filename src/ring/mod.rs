@@ -50,6 +50,19 @@ pub(crate) trait Peers: fmt::Debug {
     fn bury(&self) -> bool {
         false
     }
+
+    /// Whether the one who asks has lost its own lock, and so learns of no death any more.
+    fn is_blind(&self) -> bool {
+        false
+    }
+}
+
+/// What a reader noticed, and has not said yet.
+#[derive(Clone, Copy, Debug)]
+enum News {
+    Death(Death),
+    /// Its lock was closed under it.
+    Blind,
 }
 
 /// Where readers of a lane sleep.
@@ -195,6 +208,7 @@ impl Producer {
             WriteError::Full { .. } => PushError::Full,
             WriteError::Superseded => PushError::Superseded,
             WriteError::Removed => PushError::Removed,
+            WriteError::Exhausted => PushError::Exhausted,
             WriteError::Corrupt => PushError::Corrupt,
         }
     }
@@ -342,8 +356,7 @@ struct Told {
     epoch: u64,
     /// The epoch whose producer's death was said; epoch 0 is a producer that died before it began.
     death_of: Option<u64>,
-    /// A death that was noticed, and not said yet.
-    noticed: Option<Death>,
+    noticed: Option<News>,
 }
 
 impl Told {
@@ -383,19 +396,23 @@ impl Told {
     /// Looks whether the producer died, of which nothing was said yet.
     fn notice(&mut self, lane: &Lane, peers: &dyn Peers) -> bool {
         if let Some(death) = peers.death(lane.index()).filter(|death| Some(death.epoch) > self.death_of) {
-            self.noticed = Some(death);
+            self.noticed = Some(News::Death(death));
+        } else if peers.is_blind() {
+            self.noticed = Some(News::Blind);
         }
         self.noticed.is_some()
     }
 
-    /// Says that the producer died, once, if that was noticed; `Ok`: its last frames first.
+    /// Says that the producer died, once, if that was noticed; `Ok`: its last frames first. That nobody can tell is
+    /// said at each slice.
     fn say(&mut self, lane: &Lane, position: u64) -> Option<Result<(), ReadError>> {
-        let death = self.noticed?;
+        let news = self.noticed?;
         let tail = readable(lane);
         if tail > position && holds(Site::VerdictReload) {
             return Some(Ok(()));
         }
         self.noticed = None;
+        let News::Death(death) = news else { return Some(Err(ReadError::Superseded)) };
         self.death_of = Some(death.epoch);
         Some(Err(ReadError::ProducerGone { pid: death.pid, position: tail }))
     }

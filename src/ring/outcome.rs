@@ -25,6 +25,8 @@ pub enum PushError {
     Removed,
     /// The handle was inherited through `fork`: make a new one.
     Forked,
+    /// Positions stay below 2^63 (at a frame a nanosecond that is 292 years), and these would not.
+    Exhausted,
     /// The segment contradicts itself: somebody has written over it.
     Corrupt,
 }
@@ -43,6 +45,7 @@ impl fmt::Display for PushError {
             }
             Self::Removed => "the stream was removed by force: create it anew to push again",
             Self::Forked => "the handle was inherited through fork: make a new one in this process",
+            Self::Exhausted => "the stream has come to its last position: create it anew",
             Self::Corrupt => "the segment contradicts itself: remove the stream and create it anew",
         })
     }
@@ -88,7 +91,9 @@ pub enum ReadError {
     NoThread,
     /// The segment contradicts itself: somebody has written over it.
     Corrupt,
-    /// This handle's lock on its lossless seat was closed under it: open the stream again.
+    /// This handle's lock on its seat was closed under it: open the stream again. A lossless reader is waited for no
+    /// more, a consumer may have a successor; one who only observes is still given frames, but does not
+    /// learn when the producer dies.
     Superseded,
 }
 
@@ -118,7 +123,7 @@ impl fmt::Display for ReadError {
             ),
             Self::Corrupt => f.write_str("the segment contradicts itself: somebody has written over it"),
             Self::Superseded => {
-                f.write_str("this reader's lock on its lossless seat was closed: open the stream again")
+                f.write_str("this reader's lock on its seat was closed under it: open the stream again")
             }
         }
     }

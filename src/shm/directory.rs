@@ -8,6 +8,7 @@
 
 use crate::error::Error;
 use crate::name::Name;
+use super::lock::LockFile;
 use std::ffi::CString;
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -42,7 +43,7 @@ pub(crate) struct Directory {
     /// For messages.
     path: PathBuf,
     scope: Scope,
-    opened: Arc<File>,
+    opened: Arc<LockFile>,
     /// The open directory, as a path.
     here: PathBuf,
 }
@@ -128,7 +129,7 @@ impl Directory {
     fn enter(path: &Path, scope: Scope) -> Result<Option<Self>, Error> {
         let unfit = |why: String| Err(Error::UnfitDirectory { path: path.into(), why });
         let flags = libc::O_PATH | libc::O_DIRECTORY | libc::O_NOFOLLOW | libc::O_CLOEXEC;
-        let opened = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
+        let opened = match LockFile::open(|| OpenOptions::new().read(true).custom_flags(flags).open(path)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
                 return unfit("it is not a directory: remove what is in its place, or set ANNULUS_DIR".into());

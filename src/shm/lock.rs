@@ -28,7 +28,8 @@ pub(crate) enum Mode {
     Exclusive,
 }
 
-/// An object's file, opened by one handle for itself: its locks live and die with it.
+/// An object's file, opened by one handle for itself: its locks live and die with it. Or any other file that is kept open
+/// for long: it is closed in a child, and never when its number has become another file's.
 #[derive(Debug)]
 pub(crate) struct LockFile {
     file: ManuallyDrop<File>,
@@ -62,7 +63,9 @@ impl LockFile {
     /// Whether the descriptor is still ours: a program that closes all descriptors closes this one, too, and its number
     /// may be another file's by now.
     pub(crate) fn is_intact(&self) -> bool {
-        !self.given_up.load(Relaxed) && self.file.metadata().is_ok_and(|found| (found.dev(), found.ino()) == self.object)
+        !self.given_up.load(Relaxed)
+            && self.entry.load(Relaxed) == self.file.as_raw_fd()
+            && self.file.metadata().is_ok_and(|found| (found.dev(), found.ino()) == self.object)
     }
 
     /// Whether a `fork` lies between: this process is not the one that opened the file.
@@ -109,6 +112,9 @@ impl LockFile {
     }
 
     fn control(&self, command: i32, kind: i32, byte: u64, count: u64) -> io::Result<i32> {
+        if !self.is_intact() {
+            return Err(io::Error::from_raw_os_error(libc::EBADF)); // what another file says is no proof of anything
+        }
         let mut lock = libc::flock {
             l_type: kind as libc::c_short,
             l_whence: libc::SEEK_SET as libc::c_short,
@@ -203,6 +209,8 @@ static TABLE: AtomicPtr<Block> = AtomicPtr::new(ptr::null_mut());
 const VACANT: i32 = -1;
 /// An entry that a thread is about to fill: nobody else's, and not yet a descriptor.
 const TAKEN: i32 = -2;
+/// The descriptor was closed under the owner of the entry: a later one of ours got its number.
+const LOST: i32 = -3;
 
 /// A part of the table. Blocks are added and never freed, so that the handler can walk them at any moment,
 /// also when `fork` came in the middle of [`enter`].
@@ -237,6 +245,10 @@ fn enter(descriptor: i32) -> &'static AtomicI32 {
                 if entry.load(Relaxed) == VACANT
                     && entry.compare_exchange(VACANT, TAKEN, Acquire, Relaxed).is_ok()
                 {
+                    // The system gave the number to us: whoever had it before has it no more.
+                    for other in blocks().flat_map(|block| &block.descriptors) {
+                        let _ = other.compare_exchange(descriptor, LOST, Relaxed, Relaxed);
+                    }
                     entry.store(descriptor, Release);
                     return entry;
                 }

@@ -51,7 +51,7 @@ impl<T: Pod> Consumer<T> {
     /// [`ReadError::Empty`] if there is nothing; [`ReadError::Ended`], [`ReadError::Replaced`] if there will
     /// not be; [`ReadError::ProducerGone`] if a [`WaitSet`](super::WaitSet) or the thread
     /// behind [`Polled`] noticed that;
-    /// [`ReadError::NotWholeFrames`], [`ReadError::Forked`], [`ReadError::Corrupt`].
+    /// [`ReadError::NotWholeFrames`], [`ReadError::Forked`], [`ReadError::Superseded`], [`ReadError::Corrupt`].
     #[inline]
     pub fn try_read(&mut self, out: &mut [T]) -> Result<Frames, ReadError> {
         let most = self.whole(out)?;
@@ -93,7 +93,7 @@ impl<T: Pod> Consumer<T> {
     /// Gives back to the producer, now, what was taken frame by frame. Reads of several frames do it at once,
     /// single ones every few.
     pub fn release(&mut self) {
-        if !self.attachment.forked() {
+        if self.seated().is_ok() {
             self.ring.give_back();
         }
     }
@@ -116,6 +116,13 @@ impl<T: Pod> Consumer<T> {
     /// What has become of the producer.
     pub fn producer(&self) -> ProducerState {
         ProducerState::of(self.attachment.lock(), self.attachment.segment(), 0)
+    }
+
+    /// Whether the stream's name still leads to it. A name can be taken away from under those who are attached: by force,
+    /// or by one who cleans up and knows nothing of them (systemd's `RemoveIPC=`). They go on, and nobody else finds them:
+    /// ask now and then, and open the name again. Asks the system.
+    pub fn is_named(&self) -> bool {
+        self.attachment.is_named()
     }
 
     /// What the stream is.
@@ -178,9 +185,7 @@ impl<T: Pod> Consumer<T> {
 
     #[inline]
     fn limit(&self, frames: usize) -> Result<u64, ReadError> {
-        if self.attachment.forked() {
-            return Err(ReadError::Forked);
-        }
+        self.seated()?;
         if frames == 0 { Err(ReadError::NotWholeFrames) } else { Ok(frames as u64) }
     }
 }
@@ -192,7 +197,7 @@ impl<T: Pod> Handle for Consumer<T> {
     }
 
     fn show(&mut self, frames: u64, to: &mut dyn FnMut(&mut dyn Waiter)) {
-        if self.attachment.forked() || self.ring.available().is_err() {
+        if self.seated().is_err() || self.ring.available().is_err() {
             return to(&mut Wrong);
         }
         to(&mut self.ring.awaiting(frames, &self.attachment));
@@ -220,9 +225,20 @@ impl<T: Pod> Handle for Consumer<T> {
     }
 }
 
+impl<T> Consumer<T> {
+    /// Whether the consuming end is still this handle's: else another one's `head` would be moved.
+    #[inline]
+    fn seated(&self) -> Result<(), ReadError> {
+        if self.attachment.forked() {
+            return Err(ReadError::Forked);
+        }
+        if self.attachment.is_seated() { Ok(()) } else { Err(ReadError::Superseded) }
+    }
+}
+
 impl<T> Drop for Consumer<T> {
     fn drop(&mut self) {
-        if !self.attachment.forked() {
+        if self.seated().is_ok() {
             self.ring.give_back();
         }
     }
@@ -262,9 +278,9 @@ impl<T: Pod> Chunk<'_, T> {
 
     /// Takes the first `frames` of them, all if there are fewer, and gives their space back.
     ///
-    /// In a child made by `fork` nothing can be taken: 0 frames.
+    /// In a child made by `fork`, or when another has become the consumer, nothing can be taken: 0 frames.
     pub fn commit(self, frames: usize) -> Frames {
-        if self.consumer.attachment.forked() {
+        if self.consumer.seated().is_err() {
             let first_position = self.consumer.position();
             return Frames { lane: 0, first_position, frames: 0, lost_before: 0, restarted: None };
         }

@@ -127,6 +127,13 @@ impl<T: Pod> GroupConsumer<T> {
         self.taken
     }
 
+    /// Whether the stream's name still leads to it. A name can be taken away from under those who are attached: by force,
+    /// or by one who cleans up and knows nothing of them (systemd's `RemoveIPC=`). They go on, and nobody else finds them:
+    /// ask now and then, and open the name again. Asks the system.
+    pub fn is_named(&self) -> bool {
+        self.attachment.is_named()
+    }
+
     /// What the queue is.
     pub fn info(&self) -> &Info {
         &self.info

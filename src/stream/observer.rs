@@ -164,6 +164,13 @@ impl<T: Pod> Observer<T> {
         self.lane
     }
 
+    /// Whether the stream's name still leads to it. A name can be taken away from under those who are attached: by force,
+    /// or by one who cleans up and knows nothing of them (systemd's `RemoveIPC=`). They go on, and nobody else finds them:
+    /// ask now and then, and open the name again. Asks the system.
+    pub fn is_named(&self) -> bool {
+        self.attachment.is_named()
+    }
+
     /// What the stream is.
     pub fn info(&self) -> &Info {
         &self.info

@@ -174,6 +174,13 @@ impl<T: Pod> Producer<T> {
         self.ring.breaches()
     }
 
+    /// Whether the stream's name still leads to it. A name can be taken away from under those who are attached: by force,
+    /// or by one who cleans up and knows nothing of them (systemd's `RemoveIPC=`). They go on, and nobody else finds them:
+    /// ask now and then, and create the stream again. Asks the system.
+    pub fn is_named(&self) -> bool {
+        self.attachment.is_named()
+    }
+
     /// What the stream is.
     pub fn info(&self) -> &Info {
         &self.info

@@ -3,7 +3,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 
 use super::Place;
-use libtest_mimic::{Arguments, Trial};
+use libtest_mimic::{Arguments, Completion, Trial};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
@@ -12,24 +12,44 @@ const ROLE: &str = "ANNULUS_TEST_ROLE";
 const PLACE: &str = "ANNULUS_TEST_PLACE";
 
 /// The whole program: plays the role that it has, if it is a child, or runs the tests.
-pub fn main(play: fn(&str, &Path), tests: &[(&'static str, fn())]) -> ExitCode {
+pub fn main<T: Into<Done> + 'static>(play: fn(&str, &Path), tests: &[Test<T>]) -> ExitCode {
     if let Ok(role) = std::env::var(ROLE) {
         play(&role, &PathBuf::from(std::env::var_os(PLACE).unwrap()));
         return ExitCode::SUCCESS;
     }
-    let trial = |&(name, run): &(&str, fn())| {
-        Trial::test(name, move || {
-            run();
-            Ok(())
-        })
-    };
+    let trial = |&(name, run): &Test<T>| Trial::ignorable_test(name, move || Ok(run().into().0));
     libtest_mimic::run(&Arguments::from_args(), tests.iter().map(trial).collect()).exit_code()
+}
+
+/// A function with its name.
+pub type Test<T> = (&'static str, fn() -> T);
+
+/// What a test comes to: it passes, or says why it was not run.
+pub struct Done(Completion);
+
+impl From<()> for Done {
+    fn from((): ()) -> Self {
+        Self(Completion::Completed)
+    }
+}
+
+impl From<Completion> for Done {
+    fn from(completion: Completion) -> Self {
+        Self(completion)
+    }
 }
 
 /// Functions with their names.
 #[macro_export]
 macro_rules! tests {
-    ($($test:ident),* $(,)?) => { &[$((stringify!($test), $test as fn())),*] };
+    ($($test:ident),* $(,)?) => { &[$((stringify!($test), $test as fn() -> _)),*] };
+}
+
+/// What plays a role, if `program` is this one or comes to run it.
+pub fn command(program: &Path, place: &Path, role: &str) -> Command {
+    let mut command = Command::new(program);
+    command.env(ROLE, role).env(PLACE, place);
+    command
 }
 
 /// A child in a role. It says a line when it is ready, and is killed when it goes out of scope.
@@ -40,9 +60,15 @@ pub struct Actor {
 
 impl Actor {
     pub fn start(place: &Place, role: &str) -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .env(ROLE, role)
-            .env(PLACE, place.path())
+        Self::start_by(&[], place, role)
+    }
+
+    /// Started by a command line that runs another one.
+    pub fn start_by(line: &[String], place: &Place, role: &str) -> Self {
+        let program = std::env::current_exe().unwrap();
+        let mut whole = line.iter().map(Into::into).chain([program.into_os_string()]);
+        let mut child = command(Path::new(&whole.next().unwrap()), place.path(), role)
+            .args(whole)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -3,6 +3,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 
 pub mod actor;
+pub mod isolated;
 #[cfg(target_arch = "x86_64")]
 pub mod trace;
 

@@ -1,0 +1,193 @@
+//! Clocks that jump. This program has a `clock_gettime` of its own, which the library and the standard library call in the
+//! place of the system's: what they see of time can be moved, while the kernel's goes on.
+
+mod support;
+
+use annulus::{Kind, ProducerState, PushError, ReadError, Strategy, Wait, WaitSet};
+use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
+use std::sync::{Mutex, PoisonError};
+use std::thread::{JoinHandle, sleep};
+use std::time::{Duration, Instant, SystemTime};
+use support::Place;
+
+const HOUR: Duration = Duration::from_secs(3600);
+const YEAR: i64 = 365 * 24 * 3600;
+const LONG: Duration = Duration::from_secs(30);
+/// Longer than two slices.
+const A_WHILE: Duration = Duration::from_millis(250);
+
+/// Seconds that a clock is ahead of the kernel's.
+static UTC: AtomicI64 = AtomicI64::new(0);
+static MONOTONIC: AtomicI64 = AtomicI64::new(0);
+
+/// One at a time: they move the same clocks.
+static TURN: Mutex<()> = Mutex::new(());
+
+/// # Safety
+/// As the system's: `time` has room for the answer.
+#[allow(unsafe_code)]
+#[unsafe(no_mangle)]
+unsafe extern "C" fn clock_gettime(clock: libc::clockid_t, time: *mut libc::timespec) -> libc::c_int {
+    // SAFETY: as the caller promises; the kernel fills it in.
+    unsafe {
+        let done = libc::syscall(libc::SYS_clock_gettime, clock, time) as libc::c_int;
+        if done == 0 {
+            (*time).tv_sec += match clock {
+                libc::CLOCK_REALTIME => UTC.load(SeqCst),
+                libc::CLOCK_MONOTONIC => MONOTONIC.load(SeqCst),
+                _ => 0,
+            };
+        }
+        done
+    }
+}
+
+/// Somebody who waits, for whatever.
+struct Waiting<R>(JoinHandle<R>);
+
+impl<R: Send + 'static> Waiting<R> {
+    fn on(wait: impl FnOnce() -> R + Send + 'static) -> Self {
+        Self(std::thread::spawn(wait))
+    }
+
+    /// Slices have passed, and it waits on.
+    fn still(&self, why: &str) {
+        sleep(A_WHILE);
+        assert!(!self.0.is_finished(), "{why}");
+    }
+
+    fn result(self) -> R {
+        self.0.join().unwrap()
+    }
+}
+
+/// A stream, a queue and a work queue, with all the ways to wait for something at them.
+struct Waits {
+    place: Place,
+    producer: annulus::Producer<u64>,
+    feeder: annulus::Producer<u64>,
+    sharer: annulus::Producer<u64>,
+}
+
+impl Waits {
+    fn new() -> Self {
+        let place = Place::new();
+        let stream = |name| place.create(name).capacity(512);
+        let producer = stream("b").producer().unwrap();
+        let feeder = stream("q").kind(Kind::Spsc).producer().unwrap();
+        let sharer = stream("m").kind(Kind::Mpmc).producers(1).producer().unwrap();
+        Self { place, producer, feeder, sharer }
+    }
+
+    fn start(&self, timeout: Duration) -> Vec<Waiting<Result<(), ReadError>>> {
+        let wait = Wait::new().timeout(timeout);
+        let mut all = Vec::new();
+        for strategy in [Strategy::Block, Strategy::Adaptive] {
+            let mut viewer = self.place.open("b").observer::<u64>().unwrap();
+            all.push(Waiting::on(move || viewer.read(&mut [0; 8], wait.strategy(strategy)).map(drop)));
+        }
+        let mut consumer = self.place.open("q").consumer::<u64>().unwrap();
+        all.push(Waiting::on(move || consumer.read(&mut [0; 8], wait).map(drop)));
+        let mut member = self.place.open("m").group_consumer::<u64>().unwrap();
+        all.push(Waiting::on(move || member.read(&mut [0; 8], wait).map(drop)));
+        // Of one: a set of several sleeps until a time of the kernel's clock, which does not jump here.
+        let mut one = self.place.open("b").observer::<u64>().unwrap();
+        all.push(Waiting::on(move || WaitSet::new().wait(&mut [&mut one], wait).map(drop)));
+        all
+    }
+
+    fn push(&mut self) {
+        for producer in [&mut self.producer, &mut self.feeder, &mut self.sharer] {
+            producer.push(&[1]).unwrap();
+        }
+    }
+
+    /// Nobody takes anybody for dead, or what is used for a leftover.
+    fn all_live(&self) {
+        for name in ["b", "q", "m"] {
+            let status = self.place.open(name).status().unwrap();
+            assert!(matches!(status.producer, ProducerState::Live { .. }), "{name}: {:?}", status.producer);
+            assert!(
+                self.place.create(name).capacity(512).producer::<u64>().is_err(),
+                "{name} has two producers"
+            );
+        }
+    }
+}
+
+fn turn() -> impl Drop {
+    struct Turn(#[allow(dead_code, reason = "held")] std::sync::MutexGuard<'static, ()>);
+    impl Drop for Turn {
+        fn drop(&mut self) {
+            UTC.store(0, SeqCst);
+            MONOTONIC.store(0, SeqCst);
+        }
+    }
+    Turn(TURN.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+#[test]
+fn these_clocks_are_the_ones_that_are_read() {
+    let _turn = turn();
+    let (ours, std, utc) = (annulus::monotonic_ns(), Instant::now(), SystemTime::now());
+    MONOTONIC.store(1_000_000, SeqCst);
+    UTC.store(1_000_000, SeqCst);
+    assert!(annulus::monotonic_ns() - ours >= 1_000_000_000_000_000);
+    assert!(std.elapsed() >= Duration::from_secs(1_000_000));
+    assert!(utc.elapsed().unwrap() >= Duration::from_secs(1_000_000));
+}
+
+/// Set forward, set back, before 1970: waits neither end nor last.
+#[test]
+fn steps_of_utc_change_nothing() {
+    let _turn = turn();
+    let mut waits = Waits::new();
+    for step in [10 * YEAR, -10 * YEAR, -100 * YEAR, 1, 0] {
+        let waiting = waits.start(LONG);
+        UTC.store(step, SeqCst);
+        waiting.iter().for_each(|one| one.still("it was awake for a step of UTC"));
+        waits.all_live();
+        waits.push();
+        for one in waiting {
+            assert_eq!(one.result(), Ok(()));
+        }
+        for one in waits.start(Duration::from_millis(20)) {
+            assert_eq!(one.result(), Err(ReadError::Timeout));
+        }
+        let object = waits.place.create("made").capacity(512).producer::<u64>().unwrap();
+        assert!(step < 0 || object.info().created <= SystemTime::now());
+    }
+}
+
+/// Hours at once, as when a virtual machine is resumed: whose time is up is told so, once; nobody is dead for it.
+#[test]
+fn jumps_of_the_monotonic_clock_end_what_is_due_and_nothing_else() {
+    let _turn = turn();
+    let mut waits = Waits::new();
+    let waiting = waits.start(2 * HOUR);
+    MONOTONIC.fetch_add(3600, SeqCst);
+    waiting.iter().for_each(|one| one.still("an hour is not two"));
+    waits.all_live();
+    MONOTONIC.fetch_add(2 * 3600, SeqCst);
+    for one in waiting {
+        assert_eq!(one.result(), Err(ReadError::Timeout));
+    }
+    waits.all_live();
+    // Said, and over: the next wait lasts as long as it should.
+    let again = waits.start(HOUR);
+    again.iter().for_each(|one| one.still("the timeout came twice"));
+    waits.push();
+    for one in again {
+        assert_eq!(one.result(), Ok(()));
+    }
+
+    // A producer that waits for space.
+    waits.feeder.push(&[0; 511]).unwrap();
+    let mut feeder = waits.feeder;
+    let pushing = Waiting::on(move || (feeder.push_wait(&[1; 10], Some(2 * HOUR)), feeder));
+    MONOTONIC.fetch_add(3600, SeqCst);
+    pushing.still("an hour is not two");
+    MONOTONIC.fetch_add(2 * 3600, SeqCst);
+    let (pushed, _feeder) = pushing.result();
+    assert_eq!(pushed, Err(PushError::Timeout { pushed: 0 }));
+}
