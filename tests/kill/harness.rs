@@ -150,9 +150,10 @@ struct Track {
 impl Track {
     fn of(scene: &Scene) -> Self {
         let place = Place::new();
-        let world = World::before(scene, place.path(), NAP);
+        let mut world = World::before(scene, place.path());
         let object = place.path().join("s@v1.l1");
         let mut victim = Traced::start(|| scene.act(place.path(), mark));
+        world.sleep(scene, NAP);
         let (mut track, mut steps) = (Self::default(), 0);
         let mut bytes = std::fs::read(&object).ok();
         loop {
@@ -200,13 +201,12 @@ impl Track {
     }
 }
 
-/// Runs a new victim up to `point`. It may have passed its end: no two runs are quite alike.
-fn bring(scene: &Scene, place: &Path, point: Point) -> Traced {
-    let mut victim = Traced::start(|| scene.act(place, mark));
+/// Runs the victim up to `point`. It may have passed its end: no two runs are quite alike.
+fn bring(victim: &mut Traced, point: Point) {
     for _ in 0..point.calls {
         match victim.run_to_call() {
             Stop::Here => {}
-            Stop::Mark => return victim,
+            Stop::Mark => return,
             other => panic!("the victim ended by itself: {other:?}"),
         }
         if victim.run_through_call() == Stop::Asleep {
@@ -220,16 +220,17 @@ fn bring(scene: &Scene, place: &Path, point: Point) -> Traced {
             other => panic!("the victim ended by itself: {other:?}"),
         }
     }
-    victim
 }
 
 fn play_to(scene: &Scene, point: Point, fate: Fate) {
     let place = Place::new();
+    let mut world = World::before(scene, place.path());
+    let mut victim = Traced::start(|| scene.act(place.path(), mark));
     // Who sleeps beside one who is killed is woken, sooner or later. Sometimes we wait for that.
     let freed = scene.state == State::Sleeper || scene.form == Form::Kept;
     let patient = freed && fate == Fate::Kill && (point.calls * 7 + point.steps) % 16 == 5;
-    let mut world = World::before(scene, place.path(), if patient { LONG * 3 / 2 } else { NAP });
-    let mut victim = bring(scene, place.path(), point);
+    world.sleep(scene, if patient { LONG * 3 / 2 } else { NAP });
+    bring(&mut victim, point);
     let pid = victim.pid();
     match fate {
         Fate::Kill => {

@@ -158,8 +158,8 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// What there is before the victim comes. Who sleeps then wakes after `nap` at the latest.
-    pub(crate) fn before(scene: &Scene, place: &Path, nap: Duration) -> Self {
+    /// What there is before the victim comes.
+    pub(crate) fn before(scene: &Scene, place: &Path) -> Self {
         report().iter().for_each(|word| word.store(0, Relaxed));
         let mut world = Self {
             place: place.into(),
@@ -179,7 +179,7 @@ impl World {
         };
         match scene.before {
             Before::Nothing => {}
-            Before::Live => world.live(scene, nap),
+            Before::Live => world.live(scene),
             Before::Crashed { same } => {
                 world.crash(same);
                 world.watcher = Some(open(place).observer().unwrap());
@@ -191,7 +191,7 @@ impl World {
         world
     }
 
-    fn live(&mut self, scene: &Scene, nap: Duration) {
+    fn live(&mut self, scene: &Scene) {
         self.producer = Some(self.form.create(&self.place).producer().unwrap());
         if self.form == Form::Mpmc {
             self.other = Some(self.form.create(&self.place).producer().unwrap());
@@ -219,6 +219,10 @@ impl World {
             Victim::Reader => drop(self.reader.take()),
             Victim::Beside => {}
         }
+    }
+
+    /// Those who sleep when the victim comes go to sleep, for `nap` at most.
+    pub(crate) fn sleep(&mut self, scene: &Scene, nap: Duration) {
         match scene.state {
             State::Sleeper => self.sleep_for_frames(nap),
             State::Waiting => self.sleep_for_space(nap),
@@ -281,7 +285,8 @@ impl World {
     /// Until a sleeper has said what it waits for, in the word at `at` of the readers' control.
     fn await_armed(&self, at: u64) {
         let (object, until) = (self.place.join("s@v1.l1"), Instant::now() + LONG);
-        while crate::support::word(&object, 0x60, at) == u64::MAX && Instant::now() < until {
+        while crate::support::word(&object, 0x60, at) == u64::MAX {
+            assert!(Instant::now() < until, "nobody sleeps");
             std::thread::yield_now();
         }
     }
