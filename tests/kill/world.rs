@@ -507,10 +507,16 @@ impl World {
             self.succeed(scene);
         }
         if self.form == Form::Mpmc && self.other.is_none() {
-            let other = self.form.create(&self.place).producer().unwrap();
-            self.published[1] = other.position();
-            self.taken[1] = self.published[1];
-            self.other = Some(other);
+            match self.form.create(&self.place).producer() {
+                Ok(other) => {
+                    self.published[1] = other.position();
+                    self.taken[1] = self.published[1];
+                    self.other = Some(other);
+                }
+                // The other lane was finished, and the victim's, which died before that, was not.
+                Err(Error::NoFreeLane { .. }) if scene.renews && scene.victim == Victim::Producer => {}
+                Err(other) => panic!("the other lane: {other}"),
+            }
         }
         if self.reader.is_none() {
             self.inherit();
