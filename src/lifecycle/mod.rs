@@ -20,6 +20,7 @@ use crate::seat::{self, Role};
 use crate::segment::{Rights, Segment};
 use crate::shm::directory::{Access, Directory};
 use crate::shm::lock::{LockFile, Mode};
+use crate::shm::system;
 use crate::sync::Ordering::SeqCst;
 use crate::time::monotonic_ns;
 use core::cell::Cell;
@@ -72,7 +73,7 @@ fn no_seat(segment: &Segment, role: Role, name: &str) -> Error {
         Role::Producer if capacity > 1 => Error::NoFreeLane { name, capacity, holders: holders(seats) },
         Role::Producer => {
             let pid = seat::pid(segment, seats.start);
-            Error::WriterBusy { name, pid, stopped: is_stopped(pid) }
+            Error::WriterBusy { name, pid, stopped: system::is_stopped(pid) }
         }
         Role::Consumer if segment.descriptor().kind == Kind::Spsc => Error::ConsumerBusy { name, pid: seat::pid(segment, seats.start) },
         Role::Consumer | Role::Lossless | Role::Observer => Error::NoSeat { name, capacity, holders: holders(seats) },
@@ -85,13 +86,6 @@ fn held_by(segment: &Segment, holder: u32, name: &str) -> Error {
         Role::Lossless => Error::LosslessBusy { name: name.into(), pid: seat::pid(segment, holder) },
         role => no_seat(segment, role, name),
     }
-}
-
-/// For a message only: whether the process of that number, as seen from here, is stopped.
-fn is_stopped(pid: u32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
-    matches!(state, Some('T' | 't'))
 }
 
 fn check_role(descriptor: &Descriptor, role: Role, name: &str) -> Result<(), Error> {
@@ -267,12 +261,12 @@ fn build(
         Role::Producer => whole,
         _ => Segment::map(&file, wanted.clone(), Rights::Read).map_err(failed("map an object in"))?,
     };
-    let lock = LockFile::open(|| Directory::reopen(&file, true)).map_err(failed("open an object again in"))?;
+    let lock = LockFile::open(|| file.reopen()).map_err(failed("open an object again in"))?;
     let mut seat = seat::take(&lock, &segment, role).map_err(failed("take a seat in an object in"))?.ok();
     if let Some(seat) = &mut seat {
         seat::settle(&segment, seat);
     }
-    if !directory.link(&lock, object)? {
+    if !directory.link(&file, object)? {
         return Ok(None);
     }
     let (lock, directory, object) = (Arc::new(lock), directory.clone(), object.into());
