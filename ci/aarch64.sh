@@ -1,8 +1,8 @@
 #!/bin/bash
 # The library's tests as aarch64 programs, under qemu-user. What this shows: that code and layout are right there, that
 # the system calls are called as that system wants them, and that two architectures' segments are byte for byte the
-# same (tests/layout.rs, the golden bytes). What it cannot show: weak memory, since qemu gives each load and store the order of the x86 below (loom does
-# that), and instructions that only silicon gets wrong.
+# same (the golden bytes). What it cannot show: weak memory, since qemu gives each load and store the order of the x86
+# below (loom does that), and what only silicon does. The library's tests only, not the command's.
 source "$(dirname "$0")/common.sh"
 
 need rustc-web cargo-web rust-web-src gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static ca-certificates
