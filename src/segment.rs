@@ -127,7 +127,7 @@ impl Segment {
                 Backing::Heap(_) => true,
             };
             if !populated {
-                // A kernel before 5.14: touch each page with a store that changes nothing.
+                // Where the system has no way, touch each page with a store that changes nothing.
                 for page in (at..at + bytes).step_by(self.descriptor.page_bytes as usize) {
                     self.at::<AtomicU64>(page).fetch_or(0, Relaxed);
                 }

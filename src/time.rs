@@ -4,12 +4,18 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+#[cfg(not(target_os = "macos"))]
+const CLOCK: libc::clockid_t = libc::CLOCK_MONOTONIC;
+/// What the C++ library there calls steady, and so LSL; the other one is adjusted.
+#[cfg(target_os = "macos")]
+const CLOCK: libc::clockid_t = libc::CLOCK_MONOTONIC_RAW;
+
 /// Nanoseconds of the monotonic clock: the same in every process of this machine since it booted, never set
 /// back. It is what LSL's `local_clock` counts.
 pub fn monotonic_ns() -> u64 {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the result lives through the call. CLOCK_MONOTONIC always exists, so it cannot fail.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+    // SAFETY: the result lives through the call. The clock always exists, so it cannot fail.
+    unsafe { libc::clock_gettime(CLOCK, &raw mut now) };
     now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }
 
@@ -29,7 +35,7 @@ pub(crate) fn system_time(utc_ns: i64) -> Option<SystemTime> {
 
 /// The kernel's random name for this boot; zeroes where it has none.
 pub(crate) fn boot_id() -> [u8; 16] {
-    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let text = boot_name();
     let digits: Vec<u8> =
         text.chars().filter_map(|digit| digit.to_digit(16)).map(|digit| digit as u8).collect();
     let mut id = [0; 16];
@@ -37,4 +43,21 @@ pub(crate) fn boot_id() -> [u8; 16] {
         *byte = pair[0] << 4 | pair[1];
     }
     id
+}
+
+#[cfg(target_os = "linux")]
+fn boot_name() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default()
+}
+
+#[cfg(target_os = "macos")]
+fn boot_name() -> String {
+    let (mut text, mut length) = ([0; 64], 64);
+    let name = c"kern.bootsessionuuid";
+    // SAFETY: the name is terminated; the result has room for `length` bytes and lives through the call.
+    let done = unsafe {
+        libc::sysctlbyname(name.as_ptr(), text.as_mut_ptr().cast(), &raw mut length, core::ptr::null_mut(), 0)
+    };
+    let text = core::ffi::CStr::from_bytes_until_nul(&text).unwrap_or_default();
+    if done == 0 { text.to_string_lossy().into_owned() } else { String::new() }
 }

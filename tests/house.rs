@@ -41,10 +41,13 @@ fn unsafe_code_is_where_it_is_expected() {
         "src/segment.rs",
         "src/shm/directory.rs",
         "src/shm/heap.rs",
+        "src/shm/linux.rs",
         "src/shm/lock.rs",
+        "src/shm/macos.rs",
         "src/shm/map.rs",
         "src/time.rs",
-        "src/wait/eventfd.rs",
+        "src/wait/event/eventfd.rs",
+        "src/wait/event.rs",
         "src/wait/futex.rs",
     ];
     let opted_out: Vec<String> = sources()

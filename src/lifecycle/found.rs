@@ -122,8 +122,8 @@ impl Opened {
     }
 
     pub(crate) fn map(&self, rights: Rights) -> Result<Arc<Segment>, Error> {
-        Directory::reopen(&self.lock, self.writable)
-            .and_then(|file| Segment::map(&file, self.descriptor.clone(), rights))
+        let map = |file: &File| Segment::map(file, self.descriptor.clone(), rights);
+        Directory::with_open_to_map(&self.lock, self.writable, map)
             .map_err(|error| Error::os("map", &self.path(), error))
     }
 

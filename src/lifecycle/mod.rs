@@ -20,13 +20,13 @@ use crate::seat::{self, Role};
 use crate::segment::{Rights, Segment};
 use crate::shm::directory::{Access, Directory};
 use crate::shm::lock::{LockFile, Mode};
+use crate::shm::system;
 use crate::sync::Ordering::SeqCst;
 use crate::time::monotonic_ns;
 use core::cell::Cell;
 use core::time::Duration;
 use std::io;
-use std::fs::{DirEntry, File};
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -73,8 +73,9 @@ fn no_seat(lock: &LockFile, segment: &Segment, role: Role, name: &str) -> Error 
         Role::Producer if capacity > 1 => Error::NoFreeLane { name, capacity, holders: holders(seats) },
         Role::Producer => {
             let pid = seat::pid(segment, seats.start);
-            let elsewhere = is_elsewhere(pid, seats.start, segment, lock);
-            Error::WriterBusy { name, pid, stopped: !elsewhere && is_stopped(pid), elsewhere }
+            let byte = SEAT_BYTES + u64::from(seats.start);
+            let elsewhere = system::is_elsewhere(pid, lock, byte, &seat::program_of(segment, seats.start));
+            Error::WriterBusy { name, pid, stopped: !elsewhere && system::is_stopped(pid), elsewhere }
         }
         Role::Consumer if segment.descriptor().kind == Kind::Spsc => Error::ConsumerBusy { name, pid: seat::pid(segment, seats.start) },
         Role::Consumer | Role::Lossless | Role::Observer => Error::NoSeat { name, capacity, holders: holders(seats) },
@@ -87,36 +88,6 @@ fn held_by(lock: &LockFile, segment: &Segment, holder: u32, name: &str) -> Error
         Role::Lossless => Error::LosslessBusy { name: name.into(), pid: seat::pid(segment, holder) },
         role => no_seat(lock, segment, role, name),
     }
-}
-
-/// For a message only: whether no process of that number, as seen from here, has the lock of `seat`. Then who wrote the
-/// number down has it in another pid namespace.
-fn is_elsewhere(pid: u32, seat: u32, segment: &Segment, object: &File) -> bool {
-    let Ok(object) = object.metadata() else { return false };
-    let (major, minor) = (libc::major(object.dev()), libc::minor(object.dev()));
-    let lock = format!(" {major:02x}:{minor:02x}:{} {}", object.ino(), SEAT_BYTES + u64::from(seat));
-    let has_it = |info: io::Result<DirEntry>| {
-        info.and_then(|info| std::fs::read_to_string(info.path()))
-            .is_ok_and(|info| info.lines().any(|line| line.starts_with("lock:") && line.contains(&lock)))
-    };
-    match std::fs::read_dir(format!("/proc/{pid}/fdinfo")) {
-        Ok(mut infos) => !infos.any(has_it),
-        // Of another user's we learn its name only.
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-            let path = line.split(|byte| *byte == 0).next().unwrap_or_default();
-            let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-            !name.starts_with(seat::program_of(segment, seat).as_bytes())
-        }
-        Err(_) => true,
-    }
-}
-
-/// For a message only: whether the process of that number, as seen from here, is stopped.
-fn is_stopped(pid: u32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
-    matches!(state, Some('T' | 't'))
 }
 
 fn check_role(descriptor: &Descriptor, role: Role, name: &str) -> Result<(), Error> {
@@ -292,12 +263,12 @@ fn build(
         Role::Producer => whole,
         _ => Segment::map(&file, wanted.clone(), Rights::Read).map_err(failed("map an object in"))?,
     };
-    let lock = LockFile::open(|| Directory::reopen(&file, true)).map_err(failed("open an object again in"))?;
+    let lock = LockFile::open(|| file.reopen()).map_err(failed("open an object again in"))?;
     let mut seat = seat::take(&lock, &segment, role).map_err(failed("take a seat in an object in"))?.ok();
     if let Some(seat) = &mut seat {
         seat::settle(&segment, seat);
     }
-    if !directory.link(&lock, object)? {
+    if !directory.link(&file, object)? {
         return Ok(None);
     }
     let (lock, directory, object) = (Arc::new(lock), directory.clone(), object.into());

@@ -1,24 +1,20 @@
 //! The directory that holds streams' objects, and the objects' way into it: one of the user's own, or one that
 //! all users share ([`Scope`]).
 //!
-//! An object is built without a name (`O_TMPFILE`), allocated in full (a full tmpfs is an error now, not a
-//! SIGBUS later), initialised, and only then linked: the name never shows a half-made segment.
+//! An object is built without a name, allocated in full (a full tmpfs is an error now, not a SIGBUS later),
+//! initialised, and only then linked: the name never shows a half-made segment. How is the system's matter
+//! ([`system`]); whom to trust, and what to say, is decided here.
 
 #![allow(unsafe_code)]
 
+use super::system::{self, OpenDirectory, Unnamed};
 use crate::error::Error;
 use crate::name::Name;
-use super::lock::LockFile;
-use std::ffi::CString;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
-use std::os::fd::AsRawFd;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-const TMPFS_MAGIC: i64 = 0x0102_1994;
 
 /// Objects of scope `System` lie among other programs' files: they are told by this.
 const SYSTEM_PREFIX: &str = "annulus.";
@@ -28,11 +24,11 @@ const SYSTEM_PREFIX: &str = "annulus.";
 #[non_exhaustive]
 pub enum Scope {
     /// The user whose processes made it: it lies in `$ANNULUS_DIR`, or in `/dev/shm/annulus-<uid>`, which is closed
-    /// to others.
+    /// to others (on macOS, in the user's own directory for temporary files).
     #[default]
     User,
     /// Every user, as far as the stream's [group](crate::Builder::group) and [mode](crate::Builder::mode) let them: it
-    /// lies in `$ANNULUS_DIR`, or in `/dev/shm` itself. A name belongs to whoever took it first;
+    /// lies in `$ANNULUS_DIR`, or in `/dev/shm` itself (on macOS, in `/tmp`). A name belongs to whoever took it first;
     /// [`Info::owner`](crate::Info::owner) says who.
     System,
 }
@@ -43,9 +39,24 @@ pub(crate) struct Directory {
     /// For messages.
     path: PathBuf,
     scope: Scope,
-    opened: Arc<LockFile>,
-    /// The open directory, as a path.
-    here: PathBuf,
+    here: Arc<OpenDirectory>,
+}
+
+/// What has a name in a directory.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entry {
+    /// The device and inode.
+    pub(super) object: (u64, u64),
+    pub(super) owner: u32,
+    pub(super) group: u32,
+    pub(super) mode: u32,
+}
+
+impl Entry {
+    pub(super) fn of(found: &fs::Metadata) -> Self {
+        let object = (found.dev(), found.ino());
+        Self { object, owner: found.uid(), group: found.gid(), mode: found.mode() }
+    }
 }
 
 /// Who may use an object, as far as its creator says.
@@ -55,17 +66,17 @@ pub(crate) struct Access {
     pub(crate) mode: Option<u32>,
 }
 
-/// `$ANNULUS_DIR`, or `/dev/shm/annulus-<uid>`; for all users, `/dev/shm`.
+/// `$ANNULUS_DIR`, or what the system has for this: for one user, or for all.
 pub(crate) fn default_path(scope: Scope) -> PathBuf {
     match (std::env::var_os("ANNULUS_DIR"), scope) {
         (Some(path), _) if !path.is_empty() => PathBuf::from(path),
         (_, Scope::User) => private_path(),
-        (_, Scope::System) => PathBuf::from("/dev/shm"),
+        (_, Scope::System) => system::shared_path(),
     }
 }
 
 fn private_path() -> PathBuf {
-    PathBuf::from(format!("/dev/shm/annulus-{}", effective_uid()))
+    system::private_path(effective_uid())
 }
 
 fn is_private(path: &Path, scope: Scope) -> bool {
@@ -128,15 +139,14 @@ impl Directory {
     /// Opens the directory and checks what it opened: nobody else may plant or remove objects in it, and it is memory.
     fn enter(path: &Path, scope: Scope) -> Result<Option<Self>, Error> {
         let unfit = |why: String| Err(Error::UnfitDirectory { path: path.into(), why });
-        let flags = libc::O_PATH | libc::O_DIRECTORY | libc::O_NOFOLLOW | libc::O_CLOEXEC;
-        let opened = match LockFile::open(|| OpenOptions::new().read(true).custom_flags(flags).open(path)) {
+        let here = match OpenDirectory::open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
                 return unfit("it is not a directory: remove what is in its place, or set ANNULUS_DIR".into());
             }
             other => other.map_err(|error| Error::os("open the directory", path, error))?,
         };
-        let found = opened.metadata().map_err(|error| Error::os("look at the directory", path, error))?;
+        let found = here.metadata().map_err(|error| Error::os("look at the directory", path, error))?;
         let (me, owner, mode) = (effective_uid(), found.uid(), found.mode() & 0o7777);
         let others_write = mode & 0o022 != 0;
         match scope {
@@ -157,15 +167,10 @@ impl Directory {
             }
             _ => {}
         }
-        let on = file_system(&opened).map_err(|error| Error::os("ask for the file system of", path, error))?;
-        if on.f_type as i64 != TMPFS_MAGIC {
-            return unfit("it is not on a tmpfs: name a directory below /dev/shm".into());
+        if let Some(why) = here.unfit().map_err(|error| Error::os("ask for the file system of", path, error))? {
+            return unfit(why.into());
         }
-        let here = PathBuf::from(format!("/proc/self/fd/{}", opened.as_raw_fd()));
-        if !fs::metadata(&here).is_ok_and(|there| (there.dev(), there.ino()) == (found.dev(), found.ino())) {
-            return unfit("/proc is not mounted, and without it nobody can work in one directory for certain".into());
-        }
-        Ok(Some(Self { path: path.into(), here, opened: Arc::new(opened), scope }))
+        Ok(Some(Self { path: path.into(), here: Arc::new(here), scope }))
     }
 
     pub(crate) fn scope(&self) -> Scope {
@@ -200,9 +205,9 @@ impl Directory {
     /// That we may not do `operation` to `object`.
     pub(crate) fn not_allowed(&self, operation: &'static str, object: &str) -> Error {
         let path = self.path.join(object);
-        match fs::symlink_metadata(self.here.join(object)) {
-            Ok(found) => {
-                let (owner, group, mode) = (found.uid(), found.gid(), found.mode() & 0o7777);
+        match self.here.entry(object) {
+            Ok(Entry { owner, group, mode, .. }) => {
+                let mode = mode & 0o7777;
                 Error::NotAllowed { path, operation, user: effective_uid(), owner, group, mode }
             }
             Err(error) => Error::os(operation, &path, error),
@@ -210,33 +215,20 @@ impl Directory {
     }
 
     /// Makes an object of `bytes` zeroes without a name.
-    pub(crate) fn create_unnamed(&self, bytes: u64, access: Access) -> Result<File, Error> {
-        self.check_room(bytes)?;
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .mode(0o600)
-            .custom_flags(libc::O_TMPFILE | libc::O_CLOEXEC)
-            .open(&self.here)
-            .map_err(|error| Error::os("make an object in", &self.path, error))?;
-        let length = libc::off_t::try_from(bytes).map_err(|_| self.no_space(bytes))?;
-        loop {
-            // SAFETY: a plain system call on a descriptor that `file` owns.
-            let done = unsafe { libc::fallocate(file.as_raw_fd(), 0, 0, length) };
-            if done == 0 {
-                break;
-            }
-            let error = io::Error::last_os_error();
-            match error.raw_os_error() {
-                Some(libc::EINTR) => {}
-                Some(libc::ENOSPC | libc::EFBIG | libc::ENOMEM | libc::EDQUOT) => return Err(self.no_space(bytes)),
-                _ => return Err(Error::os("allocate an object in", &self.path, error)),
-            }
+    pub(crate) fn create_unnamed(&self, bytes: u64, access: Access) -> Result<Unnamed, Error> {
+        if bytes > self.here.free_bytes() {
+            return Err(self.no_space(bytes));
         }
+        let object = self.here.make().map_err(|error| Error::os("make an object in", &self.path, error))?;
+        let length = libc::off_t::try_from(bytes).map_err(|_| self.no_space(bytes))?;
+        object.allocate(length).map_err(|error| match error.raw_os_error() {
+            Some(libc::ENOSPC | libc::EFBIG | libc::ENOMEM | libc::EDQUOT) => self.no_space(bytes),
+            _ => Error::os("allocate an object in", &self.path, error),
+        })?;
         // Without a word its owner alone, or the group as a reader.
         let usual = if self.is_shared() { 0o640 } else { 0o600 };
-        self.grant(&file, Access { mode: access.mode.or(Some(usual)), ..access })?;
-        Ok(file)
+        self.grant(&object, Access { mode: access.mode.or(Some(usual)), ..access })?;
+        Ok(object)
     }
 
     /// Whether that is the access to `object` already.
@@ -263,61 +255,37 @@ impl Directory {
             .map_err(|error| Error::os("set the mode of an object in", &self.path, error))
     }
 
-    /// tmpfs promises more than there is: allocating past the memory would bring the machine down before
-    /// it fails. So both the file system and the memory must have room.
-    fn check_room(&self, bytes: u64) -> Result<(), Error> {
-        if bytes > self.free_bytes() { Err(self.no_space(bytes)) } else { Ok(()) }
-    }
-
-    fn free_bytes(&self) -> u64 {
-        let file_system = file_system(&self.opened).map_or(u64::MAX, |on| on.f_bavail.saturating_mul(on.f_bsize as u64));
-        file_system.min(available_memory().unwrap_or(u64::MAX))
-    }
-
     fn no_space(&self, bytes: u64) -> Error {
-        Error::NoSpace { need: bytes, free: self.free_bytes(), path: self.path.clone() }
+        Error::NoSpace { need: bytes, free: self.here.free_bytes(), path: self.path.clone() }
     }
 
     /// Gives an unnamed object its name. False if the name is taken.
-    pub(crate) fn link(&self, file: &File, name: &str) -> Result<bool, Error> {
-        let path = self.path.join(name);
-        let from = c_string(Path::new(&format!("/proc/self/fd/{}", file.as_raw_fd())));
-        let to = c_string(&self.here.join(name));
-        let (cwd, follow) = (libc::AT_FDCWD, libc::AT_SYMLINK_FOLLOW);
-        // SAFETY: both paths are terminated strings that live through the call.
-        let done = unsafe { libc::linkat(cwd, from.as_ptr(), cwd, to.as_ptr(), follow) };
-        if done == 0 {
-            return Ok(true);
-        }
-        let error = io::Error::last_os_error();
-        match error.kind() {
-            io::ErrorKind::AlreadyExists => Ok(false),
-            _ => Err(Error::os("name the object", &path, error)),
+    pub(crate) fn link(&self, object: &Unnamed, name: &str) -> Result<bool, Error> {
+        match self.here.link(object, name) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(Error::os("name the object", &self.path.join(name), error)),
         }
     }
 
     /// Opens an object. Never follows a symlink, never blocks on a FIFO.
     pub(crate) fn open_object(&self, name: &str, write: bool) -> io::Result<File> {
-        OpenOptions::new()
-            .read(true)
-            .write(write)
-            .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC)
-            .open(self.here.join(name))
+        self.here.open_file(name, write)
     }
 
-    /// Another open of the object that `file` is, for its mapping. A mapping keeps the open that it was made
-    /// through, also in a child that inherits it; were that the open that holds the locks, a dead parent's
-    /// seat would stay held for as long as its child lives.
-    pub(crate) fn reopen(file: &File, write: bool) -> io::Result<File> {
-        let path = format!("/proc/self/fd/{}", file.as_raw_fd());
-        OpenOptions::new().read(true).write(write).custom_flags(libc::O_CLOEXEC).open(path)
+    /// Maps the object that `file` is, by `map`, so that no mapping keeps the open that holds the locks.
+    pub(crate) fn with_open_to_map<R>(
+        file: &File,
+        write: bool,
+        map: impl FnOnce(&File) -> io::Result<R>,
+    ) -> io::Result<R> {
+        system::with_open_to_map(file, write, map)
     }
 
     /// Whether `name` still leads to the object that `file` is.
     pub(crate) fn is_named(&self, name: &str, file: &File) -> bool {
-        let named = fs::symlink_metadata(self.here.join(name));
-        match (named, file.metadata()) {
-            (Ok(named), Ok(open)) => named.ino() == open.ino() && named.dev() == open.dev(),
+        match (self.here.entry(name), file.metadata()) {
+            (Ok(named), Ok(open)) => named.object == Entry::of(&open).object,
             _ => false,
         }
     }
@@ -331,7 +299,7 @@ impl Directory {
     /// Removes the name, and the private directory with the last of them. Those who have the object open
     /// keep it.
     pub(crate) fn unlink(&self, name: &str) -> Result<(), Error> {
-        match fs::remove_file(self.here.join(name)) {
+        match self.here.remove(name) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(Error::os("remove", &self.path.join(name), error));
             }
@@ -345,12 +313,10 @@ impl Directory {
 
     /// The objects' file names, sorted.
     pub(crate) fn names(&self) -> Result<Vec<String>, Error> {
-        let entries = match fs::read_dir(&self.here) {
+        let mut names = match self.here.names() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             other => other.map_err(|error| Error::os("list", &self.path, error))?,
         };
-        let mut names: Vec<String> =
-            entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
         if self.scope == Scope::System {
             names.retain(|name| self.name_of(name).is_some());
         }
@@ -380,25 +346,4 @@ impl Directory {
             None
         })
     }
-}
-
-fn c_string(path: &Path) -> CString {
-    CString::new(path.as_os_str().as_bytes()).unwrap_or_default()
-}
-
-fn file_system(directory: &File) -> io::Result<libc::statfs> {
-    let mut found = core::mem::MaybeUninit::<libc::statfs>::uninit();
-    // SAFETY: the descriptor is open, and the result has room for the answer.
-    if unsafe { libc::fstatfs(directory.as_raw_fd(), found.as_mut_ptr()) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the call succeeded, so it filled the result.
-    Ok(unsafe { found.assume_init() })
-}
-
-fn available_memory() -> Option<u64> {
-    let text = fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib * 1024)
 }

@@ -28,6 +28,12 @@ pub(crate) enum Mode {
     Exclusive,
 }
 
+/// As `flock` has it; the constants' type differs between systems.
+type Kind = libc::c_short;
+const NONE: Kind = libc::F_UNLCK as Kind;
+const SHARED: Kind = libc::F_RDLCK as Kind;
+const EXCLUSIVE: Kind = libc::F_WRLCK as Kind;
+
 /// An object's file, opened by one handle for itself: its locks live and die with it. Or any other file that is kept open
 /// for long: it is closed in a child, and never when its number has become another file's.
 #[derive(Debug)]
@@ -82,8 +88,8 @@ impl LockFile {
     /// Takes the lock on `byte` if nobody else's open holds it.
     pub(crate) fn try_lock(&self, byte: u64, mode: Mode) -> io::Result<bool> {
         let kind = match mode {
-            Mode::Shared => libc::F_RDLCK,
-            Mode::Exclusive => libc::F_WRLCK,
+            Mode::Shared => SHARED,
+            Mode::Exclusive => EXCLUSIVE,
         };
         match self.control(libc::F_OFD_SETLK, kind, byte, 1) {
             Ok(_) => Ok(true),
@@ -93,7 +99,7 @@ impl LockFile {
     }
 
     pub(crate) fn unlock(&self, byte: u64) -> io::Result<()> {
-        self.control(libc::F_OFD_SETLK, libc::F_UNLCK, byte, 1).map(drop)
+        self.control(libc::F_OFD_SETLK, NONE, byte, 1).map(drop)
     }
 
     /// Whether any other open holds an exclusive lock on any of `count` bytes from `byte` on. A shared lock
@@ -103,20 +109,20 @@ impl LockFile {
             return Ok(false);
         }
         // Asking with a shared lock finds only the exclusive ones in its way.
-        Ok(self.control(libc::F_OFD_GETLK, libc::F_RDLCK, byte, count)? != libc::F_UNLCK)
+        Ok(self.control(libc::F_OFD_GETLK, SHARED, byte, count)? != NONE)
     }
 
     /// Whether a shared lock of any other open is in the way of an exclusive one on `count` bytes from `byte` on.
     pub(crate) fn is_barred(&self, byte: u64, count: u64) -> io::Result<bool> {
-        Ok(count != 0 && self.control(libc::F_OFD_GETLK, libc::F_WRLCK, byte, count)? == libc::F_RDLCK)
+        Ok(count != 0 && self.control(libc::F_OFD_GETLK, EXCLUSIVE, byte, count)? == SHARED)
     }
 
-    fn control(&self, command: i32, kind: i32, byte: u64, count: u64) -> io::Result<i32> {
+    fn control(&self, command: i32, kind: Kind, byte: u64, count: u64) -> io::Result<Kind> {
         if !self.is_intact() {
             return Err(io::Error::from_raw_os_error(libc::EBADF)); // what another file says is no proof of anything
         }
         let mut lock = libc::flock {
-            l_type: kind as libc::c_short,
+            l_type: kind,
             l_whence: libc::SEEK_SET as libc::c_short,
             l_start: byte as libc::off_t,
             l_len: count as libc::off_t,
@@ -126,7 +132,7 @@ impl LockFile {
             // SAFETY: the descriptor is ours, and `lock` lives through the call.
             let done = unsafe { libc::fcntl(self.file.as_raw_fd(), command, ptr::from_mut(&mut lock)) };
             if done != -1 {
-                return Ok(lock.l_type.into());
+                return Ok(lock.l_type);
             }
             let error = io::Error::last_os_error();
             if error.kind() != io::ErrorKind::Interrupted {

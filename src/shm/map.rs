@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code)]
 
+use super::system;
 use core::ptr::NonNull;
 use std::fs::File;
 use std::io;
@@ -76,26 +77,22 @@ impl Reservation {
 
     /// Keeps `bytes` from `at` on out of core dumps: a ring of gigabytes would delay the death of its holder.
     pub(crate) fn leave_out_of_dumps(&self, at: usize, bytes: usize) {
-        let _ = self.advise(at, bytes, libc::MADV_DONTDUMP); // without it dumps are large, and nothing else
-    }
-
-    /// Makes the pages present and writable, so that a push takes no fault. False if the kernel knows no way.
-    pub(crate) fn populate(&self, at: usize, bytes: usize) -> io::Result<bool> {
-        match self.advise(at, bytes, libc::MADV_POPULATE_WRITE) {
-            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(false),
-            done => done.map(|()| true),
+        if let Ok(pages) = self.pages(at, bytes) {
+            system::leave_out_of_dumps(pages, bytes);
         }
     }
 
-    fn advise(&self, at: usize, bytes: usize, advice: i32) -> io::Result<()> {
+    /// Makes the pages present and writable, so that a push takes no fault. False if the system knows no way.
+    pub(crate) fn populate(&self, at: usize, bytes: usize) -> io::Result<bool> {
+        system::populate(self.pages(at, bytes)?, bytes)
+    }
+
+    fn pages(&self, at: usize, bytes: usize) -> io::Result<NonNull<u8>> {
         if at.checked_add(bytes).is_none_or(|end| end > self.bytes) {
             return Err(io::Error::other("pages outside a reservation"));
         }
         // SAFETY: the range lies inside the reservation, as just checked.
-        let address = unsafe { self.base.as_ptr().add(at) };
-        // SAFETY: the advice changes no contents.
-        let done = unsafe { libc::madvise(address.cast(), bytes, advice) };
-        if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+        Ok(unsafe { self.base.add(at) })
     }
 }
 

@@ -3,6 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | `directory` | the private directory of a user's objects on tmpfs; create without a name, link, open, unlink |
+//! | `linux`, `macos` | what each system does for that in its own way: the same functions in each |
 //! | `lock` | open-file-description locks on single bytes, and what happens to them at `fork` |
 //! | `map` | a reservation of address space, and pieces of an object mapped over it |
 //! | `heap` | memory of one process in the place of an object, for tests |
@@ -12,3 +13,10 @@ pub(crate) mod directory;
 pub(crate) mod heap;
 pub(crate) mod lock;
 pub(crate) mod map;
+
+#[cfg(target_os = "linux")]
+#[path = "linux.rs"]
+pub(crate) mod system;
+#[cfg(target_os = "macos")]
+#[path = "macos.rs"]
+pub(crate) mod system;

@@ -5,7 +5,7 @@ use super::waitset::Handle;
 use super::{Member, Waitable};
 use crate::error::Error;
 use crate::ring::ReadError;
-use crate::wait::eventfd::EventFd;
+use crate::wait::event::Flag;
 use core::fmt;
 use core::ops::{Deref, DerefMut};
 use std::io;
@@ -54,7 +54,7 @@ use std::sync::Arc;
 /// ```
 pub struct Polled<H> {
     handle: H,
-    descriptor: Arc<EventFd>,
+    descriptor: Arc<Flag>,
 }
 
 impl<H> Deref for Polled<H> {
@@ -109,7 +109,7 @@ impl Polling {
     pub(super) fn start<H: Handle>(mut handle: H, frames: u64) -> Result<Polled<H>, Error> {
         let info = handle.stream();
         let failed = |error| Error::os("make a descriptor for", &info.path, error);
-        let descriptor = Arc::new(EventFd::new().map_err(failed)?);
+        let descriptor = Arc::new(Flag::new().map_err(failed)?);
         if handle.prepare(frames).is_err() {
             let info = handle.stream();
             let what = format!("{frames} frames never fit into a read of '{}': wait for fewer", info.full_name());

@@ -14,7 +14,7 @@ use crate::ring::set::Waiter;
 use crate::shm::lock::{PerProcess, fork_generation};
 use crate::sync::EventWord;
 use crate::sync::Ordering::SeqCst;
-use crate::wait::eventfd::{EventFd, take_no_signals};
+use crate::wait::event::{Flag, take_no_signals};
 use crate::wait::{self, Armed, Sleeper, Strategy, Words};
 use core::fmt;
 use core::mem;
@@ -54,7 +54,7 @@ struct Entry {
 }
 
 enum Tell {
-    Descriptor(Arc<EventFd>),
+    Descriptor(Arc<Flag>),
     #[cfg_attr(not(feature = "async"), allow(dead_code, reason = "only asynchronous reads are tasks"))]
     Task(Option<Waker>),
 }
@@ -179,7 +179,7 @@ impl Watch {
     }
 
     /// One who raises `descriptor`.
-    pub(crate) fn descriptor(descriptor: Arc<EventFd>) -> Self {
+    pub(crate) fn descriptor(descriptor: Arc<Flag>) -> Self {
         Self::new(Tell::Descriptor(descriptor))
     }
 

@@ -17,10 +17,17 @@
 //! once, looks at all, and sleeps on all sequences ([`Words`]). The loop is one for all ([`wait`]).
 
 #[cfg(not(all(loom, test)))]
-pub(crate) mod eventfd;
+pub(crate) mod event;
+#[cfg(target_os = "linux")]
 mod futex;
+#[cfg(not(target_os = "linux"))]
+mod polling;
 
-pub(crate) use futex::wake_all;
+#[cfg(target_os = "linux")]
+use futex as system;
+#[cfg(not(target_os = "linux"))]
+use polling as system;
+pub(crate) use system::wake_all;
 
 use crate::layout::NONE;
 use crate::sync::Ordering::{Relaxed, SeqCst};
@@ -130,7 +137,7 @@ impl Wait {
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.timeout.and_then(|timeout| futex::now().checked_add(timeout))
+        self.timeout.and_then(|timeout| system::now().checked_add(timeout))
     }
 }
 
@@ -143,7 +150,7 @@ pub(crate) struct Fences {
 impl Fences {
     /// Registers this process for `membarrier`, if the kernel lets it.
     pub(crate) fn register() -> Self {
-        Self { asymmetric: futex::register_membarrier() }
+        Self { asymmetric: system::register_membarrier() }
     }
 
     #[inline]
@@ -179,7 +186,7 @@ impl Event<'_> {
     #[inline]
     pub(crate) fn notify_one(&self, reached: u64) {
         if reached >= self.armed.load(Relaxed) {
-            self.wake(futex::wake_one);
+            self.wake(system::wake_one);
         }
     }
 
@@ -283,7 +290,7 @@ pub(crate) fn wait<S: Sleeper>(
     if let Some(found) = poll(sleeper, strategy, deadline) {
         return found;
     }
-    let mut slice_ends = futex::now() + SLICE;
+    let mut slice_ends = system::now() + SLICE;
     loop {
         let armed = sleeper.arm();
         let fenced = fence_arming();
@@ -292,7 +299,7 @@ pub(crate) fn wait<S: Sleeper>(
         {
             return Some(found);
         }
-        let now = futex::now();
+        let now = system::now();
         let until = deadline.map_or(slice_ends, |deadline| deadline.min(slice_ends));
         // An arm that nobody has swept away since the last slice stands for everybody to see by now.
         let longest = if fenced || armed.unchanged { SLICE } else { SHORT_SLICE };
@@ -301,7 +308,7 @@ pub(crate) fn wait<S: Sleeper>(
         if let Some(found) = sleeper.look() {
             return Some(found);
         }
-        let now = futex::now();
+        let now = system::now();
         let late = deadline.is_some_and(|deadline| now >= deadline);
         if now >= slice_ends || late {
             if let Some(found) = sleeper.each_slice() {
@@ -317,12 +324,12 @@ pub(crate) fn wait<S: Sleeper>(
 
 /// Whether the time is up.
 pub(crate) fn is_over(deadline: Option<Instant>) -> bool {
-    deadline.is_some_and(|deadline| futex::now() >= deadline)
+    deadline.is_some_and(|deadline| system::now() >= deadline)
 }
 
 /// The sleeper's half of edge N, and the notifier's where the kernel does that one, too. Whether it did.
 fn fence_arming() -> bool {
-    let fenced = futex::membarrier();
+    let fenced = system::membarrier();
     fence_at(Site::ArmFence, SeqCst);
     fenced
 }
@@ -361,7 +368,7 @@ where
     }
 
     fn sleep(&mut self, longest: Duration) {
-        futex::sleep(self.seq, self.expected.unwrap_or_default(), longest);
+        system::sleep(self.seq, self.expected.unwrap_or_default(), longest);
     }
 }
 
@@ -375,7 +382,7 @@ pub(crate) fn pass_on(seq: &EventWord, arm: impl FnOnce() -> u32, look: impl FnO
     // woken looks again soon.
     let fenced = !holds(Site::GroupFence) || fence_arming();
     if holds(Site::GroupPassOn) && (look() || !fenced) {
-        futex::wake_one(seq);
+        system::wake_one(seq);
     }
 }
 
@@ -450,7 +457,7 @@ impl Words {
     /// Sleeps until one of them changes.
     pub(crate) fn sleep(&self, longest: Duration) {
         let words = if holds(Site::SleepOnEach) { &self.words[..] } else { &self.words[..1] };
-        futex::sleep_on_any(words, longest, self.due);
+        system::sleep_on_any(words, longest, self.due);
     }
 }
 
@@ -484,7 +491,7 @@ fn poll<S: Sleeper>(
                     }
                     core::hint::spin_loop();
                 }
-                let now = futex::now();
+                let now = system::now();
                 let late = deadline.is_some_and(|deadline| now >= deadline);
                 if late || now >= *slice_ends.get_or_insert(now + SLICE) {
                     if let Some(found) = sleeper.each_slice() {

@@ -1,17 +1,16 @@
-//! The kernel's part of telling an event loop, and of a thread that is nobody's business.
+//! The kernel's part of telling an event loop: an eventfd.
 
 #![allow(unsafe_code)]
 
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd};
-use std::ptr;
 
 /// A descriptor that is readable while it is raised. Never blocks.
 #[derive(Debug)]
-pub(crate) struct EventFd(File);
+pub(crate) struct Flag(File);
 
-impl EventFd {
+impl Flag {
     pub(crate) fn new() -> io::Result<Self> {
         // SAFETY: eventfd takes numbers only.
         let descriptor = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
@@ -33,18 +32,8 @@ impl EventFd {
     }
 }
 
-impl AsFd for EventFd {
+impl AsFd for Flag {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
-    }
-}
-
-/// Keeps signals away from the calling thread: they are for the program's own.
-pub(crate) fn take_no_signals() {
-    // SAFETY: the set lives through the calls, which only store to it and read it.
-    unsafe {
-        let mut all = std::mem::zeroed::<libc::sigset_t>();
-        libc::sigfillset(&raw mut all);
-        libc::pthread_sigmask(libc::SIG_BLOCK, &raw const all, ptr::null_mut());
     }
 }

@@ -1,0 +1,238 @@
+//! Linux's part: objects without a name (`O_TMPFILE`) on a tmpfs, and `/proc/self/fd` to do everything in the very
+//! directory that was checked.
+
+#![allow(unsafe_code)]
+
+use super::directory::Entry;
+use super::lock::LockFile;
+use core::ops::Deref;
+use core::ptr::NonNull;
+use std::ffi::CString;
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// Where the objects of `user` are, unless a caller names a directory.
+pub(super) fn private_path(user: u32) -> PathBuf {
+    PathBuf::from(format!("/dev/shm/annulus-{user}"))
+}
+
+/// Where those are that all users share.
+pub(super) fn shared_path() -> PathBuf {
+    PathBuf::from("/dev/shm")
+}
+
+/// A directory, whatever its path leads to since it was opened.
+#[derive(Debug)]
+pub(super) struct OpenDirectory {
+    opened: LockFile,
+    /// The open directory, as a path.
+    here: PathBuf,
+}
+
+impl OpenDirectory {
+    /// Opens the directory itself, not what a symlink leads to.
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        let flags = libc::O_PATH | libc::O_DIRECTORY | libc::O_NOFOLLOW | libc::O_CLOEXEC;
+        let opened = LockFile::open(|| OpenOptions::new().read(true).custom_flags(flags).open(path))?;
+        let here = PathBuf::from(format!("/proc/self/fd/{}", opened.as_raw_fd()));
+        Ok(Self { opened, here })
+    }
+
+    pub(super) fn metadata(&self) -> io::Result<Metadata> {
+        self.opened.metadata()
+    }
+
+    /// Why objects cannot be kept in it.
+    pub(super) fn unfit(&self) -> io::Result<Option<&'static str>> {
+        if self.file_system()?.f_type != libc::TMPFS_MAGIC {
+            return Ok(Some("it is not on a tmpfs: name a directory below /dev/shm"));
+        }
+        let found = self.metadata()?;
+        let is_here = |there: Metadata| (there.dev(), there.ino()) == (found.dev(), found.ino());
+        Ok(if fs::metadata(&self.here).is_ok_and(is_here) {
+            None
+        } else {
+            Some("/proc is not mounted, and without it nobody can work in one directory for certain")
+        })
+    }
+
+    /// Bytes that an object here could have. tmpfs promises more than there is: allocating past the memory would bring
+    /// the machine down before it fails. So both the file system and the memory must have room.
+    pub(super) fn free_bytes(&self) -> u64 {
+        let room = self.file_system().map_or(u64::MAX, |on| on.f_bavail.saturating_mul(on.f_bsize as u64));
+        room.min(available_memory().unwrap_or(u64::MAX))
+    }
+
+    fn file_system(&self) -> io::Result<libc::statfs> {
+        let mut found = core::mem::MaybeUninit::<libc::statfs>::uninit();
+        // SAFETY: the descriptor is open, and the result has room for the answer.
+        if unsafe { libc::fstatfs(self.opened.as_raw_fd(), found.as_mut_ptr()) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the call succeeded, so it filled the result.
+        Ok(unsafe { found.assume_init() })
+    }
+
+    /// What has this name in it, not following a symlink.
+    pub(super) fn entry(&self, name: &str) -> io::Result<Entry> {
+        fs::symlink_metadata(self.here.join(name)).map(|found| Entry::of(&found))
+    }
+
+    /// Opens what has this name. Never follows a symlink, never blocks on a FIFO.
+    pub(super) fn open_file(&self, name: &str, write: bool) -> io::Result<File> {
+        OpenOptions::new()
+            .read(true)
+            .write(write)
+            .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC)
+            .open(self.here.join(name))
+    }
+
+    /// Makes an empty object that has no name yet.
+    pub(super) fn make(&self) -> io::Result<Unnamed> {
+        OpenOptions::new()
+            .read(true)
+            .write(true)
+            .mode(0o600)
+            .custom_flags(libc::O_TMPFILE | libc::O_CLOEXEC)
+            .open(&self.here)
+            .map(Unnamed)
+    }
+
+    /// Gives an object its name, if nothing has it.
+    pub(super) fn link(&self, object: &Unnamed, name: &str) -> io::Result<()> {
+        let from = c_string(&own_path(object));
+        let to = c_string(&self.here.join(name));
+        let (cwd, follow) = (libc::AT_FDCWD, libc::AT_SYMLINK_FOLLOW);
+        // SAFETY: both paths are terminated strings that live through the call.
+        let done = unsafe { libc::linkat(cwd, from.as_ptr(), cwd, to.as_ptr(), follow) };
+        if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    }
+
+    pub(super) fn remove(&self, name: &str) -> io::Result<()> {
+        fs::remove_file(self.here.join(name))
+    }
+
+    /// The names of all that is in it.
+    pub(super) fn names(&self) -> io::Result<Vec<String>> {
+        let entries = fs::read_dir(&self.here)?;
+        Ok(entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect())
+    }
+}
+
+/// An object that has no name yet. Dropped without one, it is gone.
+#[derive(Debug)]
+pub(crate) struct Unnamed(File);
+
+impl Unnamed {
+    /// Another open of it.
+    pub(crate) fn reopen(&self) -> io::Result<File> {
+        reopen(&self.0, true)
+    }
+
+    /// Gives it `bytes` zeroes, which are there: a full file system is an error now, not a SIGBUS later.
+    pub(super) fn allocate(&self, bytes: libc::off_t) -> io::Result<()> {
+        loop {
+            // SAFETY: a plain system call on a descriptor that `self` owns.
+            let done = unsafe { libc::fallocate(self.0.as_raw_fd(), 0, 0, bytes) };
+            if done == 0 {
+                return Ok(());
+            }
+            let error = io::Error::last_os_error();
+            if error.kind() != io::ErrorKind::Interrupted {
+                return Err(error);
+            }
+        }
+    }
+}
+
+impl Deref for Unnamed {
+    type Target = File;
+
+    fn deref(&self) -> &File {
+        &self.0
+    }
+}
+
+/// Maps the object that `file` is, by `map`, through another open of it. A mapping keeps the open that it was made
+/// through, also in a child that inherits it; were that the open that holds the locks, a dead parent's
+/// seat would stay held for as long as its child lives.
+pub(super) fn with_open_to_map<R>(
+    file: &File,
+    write: bool,
+    map: impl FnOnce(&File) -> io::Result<R>,
+) -> io::Result<R> {
+    map(&reopen(file, write)?)
+}
+
+fn reopen(file: &File, write: bool) -> io::Result<File> {
+    OpenOptions::new().read(true).write(write).custom_flags(libc::O_CLOEXEC).open(own_path(file))
+}
+
+/// The very file, as a path.
+fn own_path(file: &File) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
+}
+
+fn c_string(path: &Path) -> CString {
+    CString::new(path.as_os_str().as_bytes()).unwrap_or_default()
+}
+
+fn available_memory() -> Option<u64> {
+    let text = fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
+}
+
+/// Keeps pages out of core dumps.
+pub(super) fn leave_out_of_dumps(pages: NonNull<u8>, bytes: usize) {
+    let _ = advise(pages, bytes, libc::MADV_DONTDUMP); // without it dumps are large, and nothing else
+}
+
+/// Makes pages present and writable. False if the kernel knows no way (before 5.14).
+pub(super) fn populate(pages: NonNull<u8>, bytes: usize) -> io::Result<bool> {
+    match advise(pages, bytes, libc::MADV_POPULATE_WRITE) {
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(false),
+        done => done.map(|()| true),
+    }
+}
+
+fn advise(pages: NonNull<u8>, bytes: usize, advice: i32) -> io::Result<()> {
+    // SAFETY: neither advice changes contents, whatever is there; where nothing is, it is an error.
+    let done = unsafe { libc::madvise(pages.as_ptr().cast(), bytes, advice) };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// For a message only: whether the process of that number, as seen from here, is stopped.
+pub(crate) fn is_stopped(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
+    matches!(state, Some('T' | 't'))
+}
+
+/// For a message only: whether no process of that number, as seen from here, has the lock on `byte` of `object`. Then
+/// `program`, which wrote the number down, has it in another pid namespace.
+pub(crate) fn is_elsewhere(pid: u32, object: &File, byte: u64, program: &str) -> bool {
+    let Ok(object) = object.metadata() else { return false };
+    let (major, minor) = (libc::major(object.dev()), libc::minor(object.dev()));
+    let lock = format!(" {major:02x}:{minor:02x}:{} {byte}", object.ino());
+    let has_it = |info: io::Result<fs::DirEntry>| {
+        info.and_then(|info| fs::read_to_string(info.path()))
+            .is_ok_and(|info| info.lines().any(|line| line.starts_with("lock:") && line.contains(&lock)))
+    };
+    match fs::read_dir(format!("/proc/{pid}/fdinfo")) {
+        Ok(mut infos) => !infos.any(has_it),
+        // Of another user's we learn its name only.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            let path = line.split(|byte| *byte == 0).next().unwrap_or_default();
+            let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+            !name.starts_with(program.as_bytes())
+        }
+        Err(_) => true,
+    }
+}
