@@ -9,7 +9,7 @@ need util-linux
 
 export ANNULUS_ALL_TESTS=1
 say "cargo test --test clocks, --test security"
-cargo test -q -p annulus --test clocks
+cargo test -q -p annulus --test clocks -- --nocapture
 cargo test -q -p annulus --test security -- --nocapture
 
 settings=(protected_hardlinks protected_regular protected_symlinks protected_fifos)

@@ -157,6 +157,7 @@ fn steps_of_utc_change_nothing() {
         let object = waits.place.create("made").capacity(512).producer::<u64>().unwrap();
         assert!(step < 0 || object.info().created <= SystemTime::now());
     }
+    println!("figures | steps of UTC under five waits | 5 | 0 | up to a century");
 }
 
 /// Hours at once, as when a virtual machine is resumed: whose time is up is told so, once; nobody is dead for it.
@@ -190,4 +191,7 @@ fn jumps_of_the_monotonic_clock_end_what_is_due_and_nothing_else() {
     MONOTONIC.fetch_add(2 * 3600, SeqCst);
     let (pushed, _feeder) = pushing.result();
     assert_eq!(pushed, Err(PushError::Timeout { pushed: 0 }));
+    println!(
+        "figures | jumps of the monotonic clock under waits | 4 | 0 | by 1 and 2 hours; each timeout once"
+    );
 }

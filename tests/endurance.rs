@@ -208,6 +208,11 @@ fn positions_pass_two_to_the_32() {
     let read = recorder.try_read(&mut out).unwrap();
     assert_eq!((read.lost_before, out[0]), (producer.breaches().frames, read.first_position));
     assert!(read.lost_before > RING, "{read:?}");
+    println!(
+        "figures | positions through 2^32 | {} | 0 | kinds of streams, {} frames each",
+        KINDS.len(),
+        TO - FROM
+    );
 }
 
 /// A lane has 2^63 - 1 frames. Whoever pushes more is told, whatever the kind; what was pushed is read to the last.
@@ -268,6 +273,10 @@ fn positions_end_before_two_to_the_63() {
         drop(readers);
         place.open("r").remove().unwrap();
     }
+    println!(
+        "figures | positions up to 2^63 - 1 | {} | 0 | kinds of streams; a push beyond is refused",
+        KINDS.len()
+    );
 }
 
 fn who_comes_at_the_last_position_is_told() {
@@ -641,8 +650,13 @@ fn daemon(place: &Path) {
 #[allow(unsafe_code)]
 fn close_from(first: u32) {
     // SAFETY: what daemons do; everything that is used afterwards is opened afterwards.
-    let done = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) };
-    assert_eq!(done, 0);
+    unsafe {
+        if libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) != 0 {
+            for one in first as i32..1024 {
+                libc::close(one); // a kernel before 5.9
+            }
+        }
+    }
 }
 
 /// Descriptors of somebody else's, under numbers that were others' before, each with a lock of its own on the bytes that
@@ -785,6 +799,9 @@ fn spawner(place: &Path) {
 /// file's.
 fn descriptors_closed_under_their_handles() {
     alone("closer");
+    println!(
+        "figures | descriptors closed under handles | 6 | 0 | roles, asleep; the numbers stayed those of other files"
+    );
 }
 
 /// The numbers of all descriptors, but for the first three.
@@ -984,6 +1001,9 @@ fn everybody_is_stopped_for_long() {
     }
     assert!(pacer.child.wait().unwrap().success());
     assert_eq!(place.objects(), [""; 0]);
+    println!(
+        "figures | all processes stopped for 0.7 s | 3 | 0 | nobody taken for dead, {PACED} frames arrived at both"
+    );
 }
 
 fn pacer(place: &Path) {

@@ -67,6 +67,10 @@ macro_rules! isolated {
     };
 }
 
+fn figures(what: &str, how_often: u64, detail: &str) {
+    println!("figures | {what} | {how_often} | 0 | {detail}");
+}
+
 fn passed() -> Done {
     Completion::Completed.into()
 }
@@ -426,6 +430,11 @@ fn a_producer_in_a_container() -> Done {
     successor.push(&[position]).unwrap();
     let restart = viewer.read(&mut [0; 10], Wait::new().timeout(LONG)).unwrap().restarted.unwrap();
     assert_eq!((restart.epoch, restart.position), (2, position));
+    figures(
+        "producer in a container",
+        3,
+        "stopped: alive; killed: gone within a slice; taken over from outside",
+    );
     passed()
 }
 
@@ -453,6 +462,7 @@ fn a_reader_in_a_container() -> Done {
     }
     assert_eq!(viewer.epoch(), 2);
     assert_eq!(viewer.producer(), ProducerState::Live { pid: 1 });
+    figures("reader in a container", 2, "refused beside a producer outside; noticed its death, took over");
     passed()
 }
 
@@ -484,6 +494,7 @@ fn equal_process_numbers_in_two_containers() -> Done {
         read_until_it_stops(&mut viewer),
         ReadError::ProducerGone { pid: 1, position: viewer.position() }
     );
+    figures("two processes 1 in two containers", 2, "each told from the other, and from process 1 here");
     passed()
 }
 
@@ -521,6 +532,7 @@ fn wakes_cross_namespaces() -> Done {
     }
     let all_slices = 2 * ROUNDS as u32 * SLICE;
     assert!(start.elapsed() < all_slices / 3, "{:?} for {ROUNDS} rounds: wakes are lost", start.elapsed());
+    figures("wakes across namespaces", ROUNDS, &format!("rounds in {:?}", start.elapsed()));
     passed()
 }
 
@@ -569,6 +581,11 @@ fn clocks_of_other_time_namespaces() -> Done {
     assert!(heir.line().contains("is gone"));
     assert!(heir.line().contains(" at "));
     assert!(place.open("s").status().unwrap().seen < LONG);
+    figures(
+        "a clock 11 days ahead in a time namespace",
+        6,
+        "waits of each kind, a producer and a reader there",
+    );
     passed()
 }
 
@@ -628,6 +645,7 @@ fn all_names_taken_away() -> Done {
     let mut actor = own.start(&place, "cleaned");
     let said: Vec<String> = actor.rest().collect();
     assert!(actor.child.wait().unwrap().success() && said == ["done"], "{said:?}");
+    figures("names taken away (RemoveIPC)", 2, "scopes; the handles went on, and could know");
     passed()
 }
 
@@ -637,8 +655,13 @@ fn cleaned() {
     unsafe {
         std::env::remove_var("ANNULUS_DIR");
     }
-    let shm = || fs::read_dir("/dev/shm").unwrap().map(|one| one.unwrap().path()).collect::<Vec<PathBuf>>();
-    assert!(shm().is_empty(), "not a directory of its own");
+    let shm = || {
+        fs::read_dir("/dev/shm")
+            .unwrap()
+            .map(|one| one.unwrap().file_name().into_string().unwrap())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(shm(), [""; 0], "not a directory of its own");
     for scope in [Scope::User, Scope::System] {
         let create = || annulus::create("s").scope(scope).capacity(512).lossless(1);
         let open = || annulus::open("s").scope(scope);
@@ -661,7 +684,7 @@ fn cleaned() {
         // SAFETY: geteuid has no preconditions.
         #[allow(unsafe_code)]
         remove_ipc(Path::new("/dev/shm"), unsafe { libc::geteuid() });
-        assert!(shm().is_empty());
+        assert_eq!(shm(), [""; 0]);
         let named = [
             producer.is_named(),
             viewer.is_named(),
@@ -701,7 +724,7 @@ fn cleaned() {
         assert!(anew.is_named());
         open().observer::<u64>().unwrap();
         drop((anew, newcomer));
-        assert!(shm().is_empty(), "the last one takes the directory along");
+        assert_eq!(shm(), [""; 0], "the last one takes the directory along");
     }
     say("done");
 }
