@@ -183,7 +183,7 @@ fn what_is_planted_while_it_is_opened() -> Done {
                 std::thread::yield_now();
                 exchange(libc::RENAME_EXCHANGE);
                 if kind == 2 { fs::remove_dir(&planted) } else { fs::remove_file(&planted) }.unwrap();
-                std::thread::sleep(Duration::from_micros(100));
+                std::thread::sleep(Duration::from_millis(1)); // so that some get through
             }
         });
         let _over = SetOnDrop(&over); // also when this panics
