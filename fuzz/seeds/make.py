@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Writes the seeds: python3 fuzz/seeds/make.py
 
+Those of `operations`, `segment` and `scribble` are numbers in the order in which the target's `Script` asks for them.
 Those of `index` are what `arbitrary` makes an `Input` of: integers little-endian, in the order of the fields; an
 operation is preceded by a byte 1, and by its number scaled to 32 bits.
 """
@@ -121,3 +122,111 @@ file("csv", "one-column", b"x\n1\n2\n\n3\n\n")
 file("csv", "bare", b"1;2\r\n3;4\r\n")
 file("csv", "gap", b"t\tx\n0\t1\n1\t2\n3\t4\n")
 file("csv", "ragged", b"a,b\n1,2\n\n3\n")
+
+
+# Shapes: the frame's size as an index, keep, requested frames, and kind.
+KINDS = {"spsc": 0, "spsc-in-place": 1, "queue-1": 2, "queue-2": 3, "queue-4": 5, "queue-unobserved": 6, "broadcast": 7,
+         "overtakes": 8, "waits": 9}
+
+
+def shape(kind, *, frame=0, keep=0, requested=0):
+    return struct.pack("<BBHB", frame, keep, requested, KINDS[kind])
+
+
+(CREATE, OPEN, CONSUME, OBSERVER, _, PUSHES, _, _, PUSH_WAIT, RESERVE, _, DRAIN, READ, _, CHUNK, SHARE, _, LOOK, _, _,
+ SEEKS, LEAVE, FINISH, REMOVE) = range(24)
+
+
+def steps(*those):
+    return b"".join(struct.pack("<BBH", *(step + (0,) * (3 - len(step)))) for step in those)
+
+
+begin = [(CREATE, 2), (CONSUME, 1), (OBSERVER, 17), (OBSERVER, 18, 1), (OBSERVER, 16 + 48, 4)]
+work = [(PUSHES, 0, 41), (PUSHES, 1, 83), (LOOK, 0, 30), (READ, 0, 8), (READ, 0, 8), (READ, 32, 67), (CHUNK, 32, 37),
+        (CHUNK, 96, 1553), (SHARE, 0, 40), (SHARE, 17, 7), (RESERVE, 0x30, 58), (RESERVE, 0x10, 90), (RESERVE, 0x70, 66),
+        (LOOK, 33, 1321), (PUSH_WAIT, 0, 511), (SEEKS, 16), (LOOK, 1, 99), (SEEKS, 33, 77), (LOOK, 1, 500), (DRAIN, 0)]
+leave = [(LEAVE, 0, 1), (CONSUME, 0), (LEAVE, 0, 0), (OPEN,), (PUSHES, 0, 21), (LOOK, 0, 9), (READ, 0, 9), (SHARE, 0, 9)]
+end = [(FINISH, 0, 3), (OPEN,), (LOOK, 0, 999), (READ, 0, 999), (SHARE, 0, 999), (SHARE, 0, 999), (LOOK, 0, 9), (READ, 0, 9),
+       (SHARE, 0, 9), (CREATE, 2), (PUSHES, 0, 9), (LEAVE, 0, 2), (REMOVE, 0)]
+for number, kind in enumerate(KINDS):
+    second = [(CREATE, 3), (CREATE, 1), (CREATE, 0), (CONSUME, 0)]
+    for frame in (0, number + 1):
+        head = shape(kind, frame=frame, keep=number % 3, requested=40 * frame)
+        file("operations", f"{kind}-{frame}", head + steps(*begin, *second, *work * 3, *leave, *work, *end, *work))
+for kind in ("spsc", "queue-2", "broadcast", "waits", "overtakes"):
+    lapped = [(PUSHES, 0, 401), (PUSHES, 0, 402), (PUSHES, 0, 403), (LOOK, 0, 700), (LOOK, 1, 700), (LOOK, 2, 3)]
+    file("operations", f"{kind}-lapped", shape(kind, frame=4) + steps(*begin, *lapped * 6))
+    # It dies in a large write, and its successor makes a small one.
+    announced = [(PUSHES, 0, 2002)] * 2 + [(RESERVE, 0x10, 1202), (LEAVE, 0, 0), (CREATE, 2), (PUSHES, 0, 4), (OBSERVER, 16, 2)]
+    file("operations", f"{kind}-announced", shape(kind) + steps(*begin, *announced, (LOOK, 2, 900)))
+    # To the very last frame that fits.
+    exact = [(CREATE, 2), (OBSERVER, 0), (CONSUME, 1), (PUSHES, 0, 2002), (PUSHES, 0, 49), (PUSHES, 0, 4), (LOOK, 0, 9)]
+    file("operations", f"{kind}-exact", shape(kind) + steps(*exact, *exact[3:]))
+    forced = [*begin, *work, (REMOVE, 1), *work, (CREATE, 2), *work]
+    file("operations", f"{kind}-removed-by-force", shape(kind, frame=1) + steps(*forced))
+    replaced = [*begin, (PUSHES, 0, 41), (LEAVE, 0, 1), (LEAVE, 0, 0), (CREATE, 1), (LOOK, 0, 40), (LOOK, 0, 40), (CREATE, 2, 17)]
+    file("operations", f"{kind}-replaced", shape(kind, frame=2, keep=1) + steps(*replaced))
+
+# Words: of all eight bytes, or one that is found near to what is there.
+FIELD, RECORD, CONTROL, BYTE, SIZE = 0, 3, 4, 6, 7
+
+
+def all_of(value):
+    return struct.pack("<BQ", 7, value)
+
+
+def plus(value):
+    return struct.pack("<Bh", 5, value)
+
+
+starts = {0: [1], 1: [0], 2: [1, 0], 4: [1], 5: [2, 1, 0, 0], 13: [0]}
+attach = b"".join(bytes([0, way, *starts.get(way, [])]) for way in range(16))
+act = b"".join(bytes([6, what, who, amount, way, 0, 0]) for way in range(8) for what in range(4) for who, amount in [(0, 3), (1, 200)])
+leaving = bytes([13, 0, 0, 13, 4, 0, 14, 15])
+fields = {"magic": 0, "layout": 1, "features": 3, "total": 4, "length": 5, "page": 6, "line": 7, "kind": 8, "lanes": 9,
+          "frame": 10, "word": 11, "capacity": 12, "producers": 14, "readers": 15, "data": 16, "stride": 17,
+          "consumers": 18, "lossless": 19, "observers": 20, "flags": 21, "sample": 23, "channels": 24, "table": 26,
+          "rate": 27, "start": 28, "name": 31, "text": 33}
+MENDED, MISFIT, UNSEALED, HOLES = 0, 1, 2, 0x18
+for number, (name, field) in enumerate(fields.items()):
+    for mends, value in ((MENDED, plus(1)), (MISFIT, all_of(1 << 40)), (MISFIT, plus(-1))):
+        patch = bytes([FIELD, field]) + value
+        head = bytes([number % 10, number % 4, mends, 1])
+        file("segment", f"{name}-{mends}-{value[0]}-{len(value)}-{value[1]}", head + patch + attach + act + leaving)
+for kind in range(10):
+    head = bytes([kind, kind % 4])
+    file("segment", f"whole-{kind}", head + bytes([MENDED, 0]) + attach + act + attach + leaving)
+    for what in range(8):
+        patch = bytes([CONTROL, what, kind, what, 0]) + (all_of(1 << 63) if kind % 2 else plus(-7))
+        file("segment", f"control-{kind}-{what}", head + bytes([MENDED, 1]) + patch + attach + act + leaving)
+for name, mends, size in (("cut", MISFIT, plus(-4096)), ("cut-mended", MENDED, plus(-300)), ("long", MISFIT, plus(9)),
+                          ("empty", MISFIT, all_of(0)), ("header-only", MISFIT, all_of(512))):
+    file("segment", f"size-{name}", bytes([3, 1, mends, 1, SIZE]) + size + attach + act)
+for at in range(6):
+    head = bytes([7 + at % 3, at % 4, MENDED, 1, CONTROL, 0, at, 0, 0, 0])
+    file("segment", f"largest-{at}", head + attach + act)
+for factor in (2, 64):
+    patch = bytes([FIELD, 12]) + all_of(512 * factor)
+    file("segment", f"lanes-too-short-{factor}", bytes([7, 0, 0x20, 1]) + patch + attach + act)
+file("segment", "holes", bytes([7, 1, HOLES, 0]) + attach)
+file("segment", "unsealed", bytes([7, 1, UNSEALED, 1, FIELD, 28]) + plus(1) + attach)
+file("segment", "many-lanes", bytes([3, 0, MENDED, 2, FIELD, 9]) + all_of(40) + bytes([FIELD, 20]) + all_of(4096) + attach + act)
+file("segment", "large-frames", bytes([7, 0, MENDED, 2, FIELD, 10]) + all_of(1 << 14) + bytes([FIELD, 23]) + all_of(0) + attach + act)
+
+WORK, SCRIBBLE = 7, 0
+CONCURRENT, UNRESTORED = 3, 4
+for number, kind in enumerate(KINDS):
+    works = b"".join(bytes([WORK, what, who, amount, way, 0, 0]) for way in range(6) for what in range(4)
+                     for who, amount in [(number, 5), (1, 190)])
+    for what in range(8):
+        word = all_of((1 << 63) - number) if what % 2 else plus(-9 * number - 1)
+        scribble = bytes([SCRIBBLE, 1 + what % 7, what, number, 0, 0]) + word
+        content = (scribble + works[: 7 * 12]) * 3 + bytes([15, what, 0, 14, 10, 14, 6, 14, 8]) + works
+        file("scribble", f"{kind}-{what}", shape(kind, frame=what) + bytes([UNRESTORED * (what % 2)]) + content)
+    # The capacity in the descriptor, which nobody may read twice; and a tail that is far ahead of what there can be.
+    whole = b"".join(bytes([WORK, what, who, 255, 0]) for what in range(4) for who in range(2)) * 2
+    for name, word in (("capacity", bytes([SCRIBBLE, 0, 1, 0x48, 0]) + all_of(4)),
+                       ("tail", bytes([SCRIBBLE, 1, 0, 0, 0, 0]) + all_of(1 << 40))):
+        file("scribble", f"{kind}-{name}", shape(kind) + bytes([0]) + word + whole)
+    beside = shape(kind, frame=number) + bytes([CONCURRENT + UNRESTORED]) + all_of(number + 1)
+    file("scribble", f"{kind}-beside", beside + works * 3)

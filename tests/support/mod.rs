@@ -4,6 +4,7 @@
 
 pub mod actor;
 pub mod isolated;
+pub mod streams;
 #[cfg(target_arch = "x86_64")]
 pub mod trace;
 
