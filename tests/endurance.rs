@@ -998,6 +998,7 @@ fn everybody_is_stopped_for_long() {
     }
     for taker in &mut takers {
         assert_eq!(taker.line(), format!("{PACED} frames"));
+        assert!(taker.child.wait().unwrap().success());
     }
     assert!(pacer.child.wait().unwrap().success());
     assert_eq!(place.objects(), [""; 0]);
