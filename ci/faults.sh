@@ -24,10 +24,10 @@ cargo test -q -p annulus --no-run
 for patch in "${patches[@]}"; do
     run=$(word run "$patch") says=$(word says "$patch")
     [ -n "$(word what "$patch")" ] && [ -n "$run" ] && [ -n "$says" ] || fail "$patch lacks one of what, run, says"
-    git apply --unsafe-paths "$patch" || fail "$patch does not apply any more"
+    git apply -C1 --unsafe-paths "$patch" || fail "$patch does not apply any more"
     start=$SECONDS outcome=0
     timeout --kill-after=5s 300 bash -c "$run" >fault.log 2>&1 </dev/null || outcome=$?
-    git apply --unsafe-paths -R "$patch"
+    git apply -C1 --unsafe-paths -R "$patch"
     if [ $outcome -eq 0 ] || ! grep -qE -- "$says" fault.log; then
         tail -40 fault.log
         fail "$(basename "$patch" .patch) is not caught (exit status $outcome): $run"
