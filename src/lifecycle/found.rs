@@ -161,13 +161,16 @@ impl Opened {
                 return Err(Error::Barred { name: name.into(), seat: role.to_string() });
             }
         };
-        self.release();
-        Ok(self.attach(segment, Some(seat)))
+        self.attach(segment, Some(seat))
     }
 
-    pub(super) fn attach(self, segment: Arc<Segment>, seat: Option<Seat>) -> Attachment {
+    /// Leaves the gate, and stays. Who cannot leave it does not stay: it would bar all others.
+    pub(super) fn attach(self, segment: Arc<Segment>, seat: Option<Seat>) -> Result<Attachment, Error> {
+        let left = self.lock.unlock(GATE_BYTE);
+        let left = left.map_err(|error| Error::os("leave the gate of", &self.path(), error));
         let Self { lock, directory, object, .. } = self;
-        Attachment { segment, lock: Arc::new(lock), seat, directory, object, buried: Cell::default() }
+        let attachment = Attachment { segment, lock: Arc::new(lock), seat, directory, object, buried: Cell::default() };
+        left.map(|()| attachment)
     }
 
     /// Takes the name away from an object that nobody holds, and tells those who still look at it.

@@ -154,8 +154,7 @@ pub(crate) fn open(
             return Err(missing(directory, name));
         }
         if !seated || !found.writable {
-            found.release();
-            return Ok(found.attach(segment, None));
+            return found.attach(segment, None);
         }
         return found.sit(segment, role, &text);
     }
