@@ -120,8 +120,9 @@ impl Attachment {
             return Ok(()); // whoever is inside may be attaching: then it is not ours to remove
         }
         if !self.stays()? {
+            let named = self.directory.is_named(&self.object, &self.lock)?;
             self.segment.state().state.store(RETIRED, SeqCst);
-            if self.directory.is_named(&self.object, &self.lock) {
+            if named {
                 self.directory.unlink(&self.object).map_err(io::Error::other)?;
             }
         }

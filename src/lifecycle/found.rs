@@ -130,8 +130,9 @@ impl Opened {
         self.writable && self.directory.may_unlink(&self.lock)
     }
 
-    fn is_named(&self) -> bool {
-        self.directory.is_named(&self.object, &self.lock)
+    fn is_named(&self) -> Result<bool, Error> {
+        let named = self.directory.is_named(&self.object, &self.lock);
+        named.map_err(|error| Error::os("look at", &self.path(), error))
     }
 
     /// Takes the gate; false if the name has come to mean another object meanwhile.
@@ -139,13 +140,14 @@ impl Opened {
         if !gate(&self.lock, mode, until).map_err(|error| Error::os("lock the gate of", &self.path(), error))? {
             return Err(Error::GateBusy { name: name.into() });
         }
-        if self.is_named() {
+        if self.is_named()? {
             return Ok(true);
         }
         self.release();
         Ok(false)
     }
 
+    /// For one who does not stay.
     pub(super) fn release(&self) {
         let _ = self.lock.unlock(GATE_BYTE); // and at the latest when the file is closed, in a moment
     }
@@ -192,7 +194,7 @@ impl Opened {
         match self.pass(Mode::Exclusive, until, name) {
             // Whoever is inside and does not get on, or bars the gate with a lock, is not asked either: one who
             // attaches now looks at the state, and a producer at the epoch.
-            Err(Error::GateBusy { .. }) if keepers == Keepers::Nobody && self.is_named() => {}
+            Err(Error::GateBusy { .. }) if keepers == Keepers::Nobody && self.is_named()? => {}
             Ok(true) => {}
             Ok(false) => return Ok(Ok(())),
             Err(error) => return Err(error),

@@ -313,12 +313,13 @@ impl Directory {
     }
 
     /// Whether `name` still leads to the object that `file` is.
-    pub(crate) fn is_named(&self, name: &str, file: &File) -> bool {
-        let named = fs::symlink_metadata(self.here.join(name));
-        match (named, file.metadata()) {
-            (Ok(named), Ok(open)) => named.ino() == open.ino() && named.dev() == open.dev(),
-            _ => false,
-        }
+    pub(crate) fn is_named(&self, name: &str, file: &File) -> io::Result<bool> {
+        let named = match fs::symlink_metadata(self.here.join(name)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            other => other?,
+        };
+        let open = file.metadata()?;
+        Ok(named.ino() == open.ino() && named.dev() == open.dev())
     }
 
     /// Whether we may take the name of `object` away: in a directory that all users share its owner may.
