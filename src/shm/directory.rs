@@ -345,12 +345,13 @@ impl Directory {
 
     /// The objects' file names, sorted.
     pub(crate) fn names(&self) -> Result<Vec<String>, Error> {
-        let entries = match fs::read_dir(&self.here) {
+        let entries = fs::read_dir(&self.here).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+        let entries = match entries {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             other => other.map_err(|error| Error::os("list", &self.path, error))?,
         };
         let mut names: Vec<String> =
-            entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+            entries.into_iter().filter_map(|entry| entry.file_name().into_string().ok()).collect();
         if self.scope == Scope::System {
             names.retain(|name| self.name_of(name).is_some());
         }
