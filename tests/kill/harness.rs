@@ -1,16 +1,14 @@
 //! The harness.
 
 use super::scenes::{Scene, scenes};
-use super::support::actor::{self, Actor, say};
+use super::support::actor::{self, say};
 use super::support::trace::{Stop, Traced, mark, stay_on};
+use super::support::workers::{self, watch};
 use super::support::{Place, figures};
 use super::world::World;
 use crate::tests;
 use std::path::Path;
 use std::process::ExitCode;
-
-/// Longest that anything may take before it counts as a wedge, in seconds.
-const WEDGED: u32 = 20;
 
 pub(crate) fn main() -> ExitCode {
     actor::main(play, tests![who_is_killed_anywhere_harms_nobody, who_is_stopped_anywhere_harms_nobody])
@@ -30,28 +28,10 @@ fn who_is_stopped_anywhere_harms_nobody() {
     run("stop points", Fate::Stop, "ANNULUS_STOP_POINTS");
 }
 
-/// Plays all scenes, in one process of its own for each processor.
+/// Plays all scenes.
 fn run(what: &str, fate: Fate, points: &str) {
     let points = std::env::var(points).unwrap_or_else(|_| "few".into());
-    let workers = std::thread::available_parallelism().map_or(1, usize::from);
-    let lines = std::thread::scope(|scope| {
-        let started: Vec<_> = (0..workers)
-            .map(|worker| {
-                let role = format!("{fate:?} {points} {worker} {workers}");
-                scope.spawn(move || {
-                    let place = Place::new();
-                    let mut worker = Actor::start(&place, &role);
-                    let mut lines: Vec<String> = worker.rest().collect();
-                    if !worker.child.wait().unwrap().success() {
-                        let at = std::fs::read_to_string(place.path().join("at")).unwrap_or_default();
-                        lines.push(format!("wrong {at}: a wedge, or the harness fell"));
-                    }
-                    lines
-                })
-            })
-            .collect();
-        started.into_iter().flat_map(|worker| worker.join().unwrap()).collect::<Vec<_>>()
-    });
+    let lines = workers::run(&format!("{fate:?} {points}"));
     let (mut count, mut of, mut wrong, mut played) = (0u64, 0u64, 0u64, 0);
     for line in &lines {
         let Some(numbers) = line.strip_prefix("scene ") else {
@@ -92,10 +72,7 @@ fn play(role: &str, place: &Path) {
         let mut wrong = 0;
         for point in &points {
             watch(place, &format!("{}, {point:?}", scene.name));
-            let outcome = std::panic::catch_unwind(|| play_to(&scene, *point, fate));
-            if let Err(panic) = outcome {
-                let why = panic.downcast_ref::<String>().map(String::as_str);
-                let why = why.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("?");
+            if let Err(why) = workers::attempt(|| play_to(&scene, *point, fate)) {
                 say(format!("wrong {} at {point:?}: {why}", scene.name));
                 wrong += 1;
                 if wrong >= 3 {
@@ -105,14 +82,6 @@ fn play(role: &str, place: &Path) {
         }
         say(format!("scene {}/{of} {}", points.len(), scene.name));
     }
-}
-
-/// Notes what is being played, and ends this process should it take too long.
-#[allow(unsafe_code)]
-fn watch(place: &Path, what: &str) {
-    std::fs::write(place.join("at"), what).unwrap();
-    // SAFETY: alarm takes a number only.
-    unsafe { libc::alarm(WEDGED) };
 }
 
 /// A point in the victim's life: after so many system calls, and so many instructions since.

@@ -3,8 +3,10 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 
 pub mod actor;
+pub mod ring;
 #[cfg(target_arch = "x86_64")]
 pub mod trace;
+pub mod workers;
 
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, FileExt};
