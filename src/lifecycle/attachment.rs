@@ -72,7 +72,8 @@ impl Attachment {
 
     /// Whether the stream's name still leads to it.
     pub(crate) fn is_named(&self) -> bool {
-        !self.forked() && self.lock.is_intact() && self.directory.is_named(&self.object, &self.lock)
+        let named = || self.directory.is_named(&self.object, &self.lock);
+        !self.forked() && self.lock.is_intact() && named().unwrap_or(true) // what cannot be looked at is not gone
     }
 
     /// Whether this handle came here through `fork`.
@@ -126,8 +127,9 @@ impl Attachment {
             return Ok(()); // whoever is inside may be attaching: then it is not ours to remove
         }
         if !self.stays()? {
+            let named = self.directory.is_named(&self.object, &self.lock)?;
             self.segment.state().state.store(RETIRED, SeqCst);
-            if self.directory.is_named(&self.object, &self.lock) {
+            if named {
                 self.directory.unlink(&self.object).map_err(io::Error::other)?;
             }
         }

@@ -44,10 +44,10 @@ impl Opened {
     /// Opens and checks. `None`: there is no such name.
     pub(crate) fn find(directory: &Directory, object: &str, write: bool) -> Result<Option<Self>, Error> {
         for _ in 0..100 {
-            let found = Self::open(directory, object, write)?;
+            let Some(found) = Self::open(directory, object, write)? else { return Ok(None) };
             // What was planted for a moment may look well once its other name is gone.
-            if found.as_ref().is_none_or(Self::is_named) {
-                return Ok(found);
+            if found.is_named()? {
+                return Ok(Some(found));
             }
         }
         let why = "the name means another object each time".into();
@@ -142,8 +142,9 @@ impl Opened {
         self.writable && self.directory.may_unlink(&self.lock)
     }
 
-    fn is_named(&self) -> bool {
-        self.directory.is_named(&self.object, &self.lock)
+    fn is_named(&self) -> Result<bool, Error> {
+        let named = self.directory.is_named(&self.object, &self.lock);
+        named.map_err(|error| Error::os("look at", &self.path(), error))
     }
 
     /// Takes the gate; false if the name has come to mean another object meanwhile.
@@ -151,13 +152,14 @@ impl Opened {
         if !gate(&self.lock, mode, until).map_err(|error| Error::os("lock the gate of", &self.path(), error))? {
             return Err(Error::GateBusy { name: name.into() });
         }
-        if self.is_named() {
+        if self.is_named()? {
             return Ok(true);
         }
         self.release();
         Ok(false)
     }
 
+    /// For one who does not stay.
     pub(super) fn release(&self) {
         let _ = self.lock.unlock(GATE_BYTE); // and at the latest when the file is closed, in a moment
     }
@@ -173,13 +175,16 @@ impl Opened {
                 return Err(Error::Barred { name: name.into(), seat: role.to_string() });
             }
         };
-        self.release();
-        Ok(self.attach(segment, Some(seat)))
+        self.attach(segment, Some(seat))
     }
 
-    pub(super) fn attach(self, segment: Arc<Segment>, seat: Option<Seat>) -> Attachment {
+    /// Leaves the gate, and stays. Who cannot leave it does not stay: it would bar all others.
+    pub(super) fn attach(self, segment: Arc<Segment>, seat: Option<Seat>) -> Result<Attachment, Error> {
+        let left = self.lock.unlock(GATE_BYTE);
+        let left = left.map_err(|error| Error::os("leave the gate of", &self.path(), error));
         let Self { lock, directory, object, .. } = self;
-        Attachment { segment, lock: Arc::new(lock), seat, directory, object, buried: Cell::default() }
+        let attachment = Attachment { segment, lock: Arc::new(lock), seat, directory, object, buried: Cell::default() };
+        left.map(|()| attachment)
     }
 
     /// Takes the name away from an object that nobody holds, and tells those who still look at it.
@@ -201,7 +206,7 @@ impl Opened {
         match self.pass(Mode::Exclusive, until, name) {
             // Whoever is inside and does not get on, or bars the gate with a lock, is not asked either: one who
             // attaches now looks at the state, and a producer at the epoch.
-            Err(Error::GateBusy { .. }) if keepers == Keepers::Nobody && self.is_named() => {}
+            Err(Error::GateBusy { .. }) if keepers == Keepers::Nobody && self.is_named()? => {}
             Ok(true) => {}
             Ok(false) => return Ok(Ok(())),
             Err(error) => return Err(error),

@@ -150,8 +150,7 @@ pub(crate) fn open(
             return Err(missing(directory, name));
         }
         if !seated || !found.writable {
-            found.release();
-            return Ok(found.attach(segment, None));
+            return found.attach(segment, None);
         }
         return found.sit(segment, role, &text);
     }
@@ -339,11 +338,18 @@ pub(crate) fn prune(
     let mut removed = Vec::new();
     for object in directory.names()? {
         let Some((name, _)) = directory.name_of(&object) else { continue };
-        let Ok(Some(found)) = Opened::find(directory, &object, true) else { continue };
+        let text = name.to_string();
+        let found = match Opened::find(directory, &object, true) {
+            Ok(Some(found)) => found,
+            Err(error @ Error::Os { .. }) => {
+                removed.push(Pruned { name: text, removed: Err(error) });
+                continue;
+            }
+            Ok(None) | Err(_) => continue,
+        };
         if found.descriptor().keep || !found.may_retire() {
             continue;
         }
-        let text = name.to_string();
         match found.retire_unless(keepers, until_over(gate_timeout), &text) {
             Ok(Ok(())) => removed.push(Pruned { name: text, removed: Ok(()) }),
             Ok(Err(_)) => {}

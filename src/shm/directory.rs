@@ -283,10 +283,10 @@ impl Directory {
     }
 
     /// Whether `name` still leads to the object that `file` is.
-    pub(crate) fn is_named(&self, name: &str, file: &File) -> bool {
-        match (self.here.entry(name), file.metadata()) {
-            (Ok(named), Ok(open)) => named.object == Entry::of(&open).object,
-            _ => false,
+    pub(crate) fn is_named(&self, name: &str, file: &File) -> io::Result<bool> {
+        match self.here.entry(name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            named => Ok(named?.object == Entry::of(&file.metadata()?).object),
         }
     }
 

@@ -118,8 +118,8 @@ impl OpenDirectory {
 
     /// The names of all that is in it.
     pub(super) fn names(&self) -> io::Result<Vec<String>> {
-        let entries = fs::read_dir(&self.here)?;
-        Ok(entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect())
+        let entries = fs::read_dir(&self.here)?.collect::<io::Result<Vec<_>>>()?;
+        Ok(entries.into_iter().filter_map(|entry| entry.file_name().into_string().ok()).collect())
     }
 }
 

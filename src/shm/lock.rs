@@ -69,9 +69,11 @@ impl LockFile {
     /// Whether the descriptor is still ours: a program that closes all descriptors closes this one, too, and its number
     /// may be another file's by now.
     pub(crate) fn is_intact(&self) -> bool {
-        !self.given_up.load(Relaxed)
-            && self.entry.load(Relaxed) == self.file.as_raw_fd()
-            && self.file.metadata().is_ok_and(|found| (found.dev(), found.ino()) == self.object)
+        let same = match self.file.metadata() {
+            Ok(found) => (found.dev(), found.ino()) == self.object,
+            Err(error) => error.raw_os_error() == Some(libc::ENOMEM), // of the look, not of what there is
+        };
+        same && !self.given_up.load(Relaxed) && self.entry.load(Relaxed) == self.file.as_raw_fd()
     }
 
     /// Whether a `fork` lies between: this process is not the one that opened the file.

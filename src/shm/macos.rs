@@ -192,11 +192,14 @@ impl OpenDirectory {
             return Err(error);
         }
         let mut names = Vec::new();
-        loop {
-            // SAFETY: the list is open, and this thread alone has it.
-            let entry = unsafe { libc::readdir(list) };
+        let error = loop {
+            // SAFETY: this thread's error number; the list is open, and this thread alone has it.
+            let entry = unsafe {
+                *libc::__error() = 0;
+                libc::readdir(list)
+            };
             if entry.is_null() {
-                break; // its end, or an error after what there is
+                break io::Error::last_os_error(); // 0 at its end
             }
             // SAFETY: the entry is whole until the next call, and its name is terminated.
             let name = unsafe { CStr::from_ptr((*entry).d_name.as_ptr()) };
@@ -205,10 +208,10 @@ impl OpenDirectory {
             {
                 names.push(name.into());
             }
-        }
+        };
         // SAFETY: it is open, and not used afterwards. The descriptor goes with it.
         unsafe { libc::closedir(list) };
-        Ok(names)
+        if error.raw_os_error() == Some(0) { Ok(names) } else { Err(error) }
     }
 }
 

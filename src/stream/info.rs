@@ -304,7 +304,8 @@ impl Status {
         let sum = |of: fn(&LaneStatus) -> u64| lanes.iter().map(of).fold(0, u64::wrapping_add);
         let mut attached = Vec::new();
         for seat in 0..segment.descriptor().seats() {
-            if !seat::any_held(found.lock(), seat..seat + 1).unwrap_or(false) {
+            let held = seat::any_held(found.lock(), seat..seat + 1);
+            if !held.map_err(|error| Error::os("ask for the seats of", &info.path, error))? {
                 continue;
             }
             let role = seat::role(segment.descriptor(), seat);

@@ -1,18 +1,16 @@
 //! The harness.
 
 use super::scenes::{Scene, State, scenes};
-use super::support::actor::{self, Actor, say};
+use super::support::actor::{self, say};
+use super::support::ring::{Form, LONG};
 use super::support::trace::{Stop, Traced, mark, stay_on};
+use super::support::workers::{self, watch};
 use super::support::{Place, figures};
-use super::world::{Form, LONG, NAP, World};
+use super::world::{NAP, World};
 use crate::tests;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
-
-/// Longest that anything may take before it counts as a wedge, in seconds.
-const WEDGED: u32 = 20;
 
 pub(crate) fn main() -> ExitCode {
     actor::main(play, tests![who_is_killed_anywhere_harms_nobody, who_is_stopped_anywhere_harms_nobody])
@@ -32,28 +30,10 @@ fn who_is_stopped_anywhere_harms_nobody() {
     run("stop points", Fate::Stop, "ANNULUS_STOP_POINTS");
 }
 
-/// Plays all scenes, in one process of its own for each processor.
+/// Plays all scenes.
 fn run(what: &str, fate: Fate, points: &str) {
     let points = std::env::var(points).unwrap_or_else(|_| "few".into());
-    let workers = std::thread::available_parallelism().map_or(1, usize::from);
-    let lines = std::thread::scope(|scope| {
-        let started: Vec<_> = (0..workers)
-            .map(|worker| {
-                let role = format!("{fate:?} {points} {worker} {workers}");
-                scope.spawn(move || {
-                    let place = Place::new();
-                    let mut worker = Actor::start(&place, &role);
-                    let mut lines: Vec<String> = worker.rest().collect();
-                    if !worker.child.wait().unwrap().success() {
-                        let at = std::fs::read_to_string(place.path().join("at")).unwrap_or_default();
-                        lines.push(format!("wrong {at}: a wedge, or the harness fell"));
-                    }
-                    lines
-                })
-            })
-            .collect();
-        started.into_iter().flat_map(|worker| worker.join().unwrap()).collect::<Vec<_>>()
-    });
+    let lines = workers::run(&format!("{fate:?} {points}"));
     let (mut count, mut of, mut wrong, mut played) = (0u64, 0u64, 0u64, 0);
     for line in &lines {
         let Some(numbers) = line.strip_prefix("scene ") else {
@@ -87,10 +67,8 @@ fn play(role: &str, place: &Path) {
     for (number, scene) in chosen.enumerate().filter(|(number, _)| number % workers == worker) {
         let start = Instant::now();
         let mut wrong = 0;
-        let mut tell = |at: String, outcome: std::thread::Result<()>| {
-            let Err(panic) = outcome else { return true };
-            let why = panic.downcast_ref::<String>().map(String::as_str);
-            let why = why.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("?");
+        let mut tell = |at: String, outcome: Result<(), String>| {
+            let Err(why) = outcome else { return true };
             say(format!("wrong {} {at}: {why}", scene.name));
             wrong += 1;
             wrong < 3
@@ -99,27 +77,19 @@ fn play(role: &str, place: &Path) {
         let (mut points, mut of) = (Point::few(number), 0);
         if words[1] != "few" {
             let most = if words[1] == "all" { usize::MAX } else { words[1].parse().unwrap() };
-            let tracing = catch_unwind(AssertUnwindSafe(|| (points, of) = Track::of(&scene).choose(most)));
+            let tracing = workers::attempt(|| (points, of) = Track::of(&scene).choose(most));
             tell("when nobody interrupts it".into(), tracing);
         }
         let mut played = 0;
         for point in &points {
             watch(place, &format!("{}, {point:?}", scene.name));
             played += 1;
-            if !tell(format!("at {point:?}"), catch_unwind(|| play_to(&scene, *point, fate))) {
+            if !tell(format!("at {point:?}"), workers::attempt(|| play_to(&scene, *point, fate))) {
                 break;
             }
         }
         say(format!("scene {played}/{of} {}, {:.1} s", scene.name, start.elapsed().as_secs_f64()));
     }
-}
-
-/// Notes what is being played, and ends this process should it take too long.
-#[allow(unsafe_code)]
-fn watch(place: &Path, what: &str) {
-    std::fs::write(place.join("at"), what).unwrap();
-    // SAFETY: alarm takes a number only.
-    unsafe { libc::alarm(WEDGED) };
 }
 
 /// A point in the victim's life: after so many system calls, and so many instructions since.

@@ -1,119 +1,23 @@
 //! Those who live on beside a victim, what they know, and what they find out after it.
 
 use super::scenes::{Before, Scene, State, Victim};
-use annulus::{
-    AtLimit, Builder, Consumer, Error, Frames, GroupConsumer, Kind, Observer, Open, Producer, ProducerState,
-    PushError, ReadError, Start, Strategy, Wait,
+pub(crate) use crate::support::ring::{
+    BATCH, CAPACITY, Form, Frame, LONG, OBSERVERS, Reader, check, crash, frames, open,
 };
+use annulus::{Error, Frames, Observer, Producer, ProducerState, PushError, ReadError, Strategy, Wait};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// Longest that anybody may have to wait: a wedge otherwise.
-pub(crate) const LONG: Duration = Duration::from_secs(10);
 /// A short sleep.
 pub(crate) const NAP: Duration = Duration::from_millis(30);
-pub(crate) const CAPACITY: u64 = 128;
-pub(crate) const BATCH: u64 = 10;
 /// Frames that the successor of a killed consumer may see again.
 const AGAIN: u64 = 64;
-/// Seats for observers.
-const OBSERVERS: u32 = 4;
-
-pub(crate) type Frame = [u64; 4];
-
-/// A frame says what it is: a torn one, or another's, contradicts itself.
-pub(crate) fn frame(lane: u32, position: u64) -> Frame {
-    let mix = (position ^ u64::from(lane) << 56).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    [lane.into(), position, mix, !mix]
-}
-
-pub(crate) fn frames(lane: u32, first: u64, count: u64) -> Vec<Frame> {
-    (first..first + count).map(|position| frame(lane, position)).collect()
-}
-
 /// Where one begins that was lapped: an eighth of the ring ahead of the oldest, so as not to be lapped at once.
 fn oldest(announced: u64) -> u64 {
     if announced > CAPACITY { announced - CAPACITY + CAPACITY / 8 } else { 0 }
-}
-
-pub(crate) fn check(found: &[Frame], lane: u32, first: u64) {
-    for (one, position) in found.iter().zip(first..) {
-        assert_eq!(*one, frame(lane, position), "torn, or another's, at {position}");
-    }
-}
-
-/// The ring, and who reads it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Form {
-    Spsc,
-    Mpmc,
-    Broadcast,
-    /// With a recorder that the producer waits for.
-    Kept,
-    /// With one that it overtakes.
-    Breached,
-}
-
-impl Form {
-    pub(crate) const ALL: [Self; 5] = [Self::Spsc, Self::Mpmc, Self::Broadcast, Self::Kept, Self::Breached];
-
-    pub(crate) fn create(self, place: &Path) -> Builder {
-        let ring =
-            annulus::create("s").directory(place).capacity(CAPACITY).readers(OBSERVERS).gate_timeout(LONG);
-        match self {
-            Self::Spsc => ring.kind(Kind::Spsc),
-            Self::Mpmc => ring.kind(Kind::Mpmc).producers(2).consumers(2),
-            Self::Broadcast => ring,
-            Self::Kept => ring.lossless(1).at_limit(AtLimit::Full),
-            Self::Breached => ring.lossless(1),
-        }
-    }
-
-    /// Whether a producer is told `Full` by a reader that stands still.
-    pub(crate) fn fills(self) -> bool {
-        matches!(self, Self::Spsc | Self::Mpmc | Self::Kept)
-    }
-
-    /// The reader that the form is made for.
-    pub(crate) fn reader(self, place: &Path) -> Result<Reader, Error> {
-        Ok(match self {
-            Self::Spsc => Reader::Consumer(open(place).consumer()?),
-            Self::Mpmc => Reader::Member(open(place).group_consumer()?),
-            Self::Broadcast => Reader::Observer(open(place).observer()?),
-            Self::Kept | Self::Breached => Reader::Observer(open(place).lossless().observer()?),
-        })
-    }
-}
-
-pub(crate) fn open(place: &Path) -> Open {
-    annulus::open("s").directory(place).start(Start::Oldest).gate_timeout(LONG)
-}
-
-pub(crate) enum Reader {
-    Consumer(Consumer<Frame>),
-    Member(GroupConsumer<Frame>),
-    Observer(Observer<Frame>),
-}
-
-impl Reader {
-    pub(crate) fn read(&mut self, out: &mut [Frame], wait: Wait) -> Result<Frames, ReadError> {
-        match self {
-            Self::Consumer(one) => one.read(out, wait),
-            Self::Member(one) => one.read(out, wait),
-            Self::Observer(one) => one.read(out, wait),
-        }
-    }
-
-    pub(crate) fn try_read(&mut self, out: &mut [Frame]) -> Result<Frames, ReadError> {
-        match self {
-            Self::Consumer(one) => one.try_read(out),
-            Self::Member(one) => one.try_read(out),
-            Self::Observer(one) => one.try_read(out),
-        }
-    }
 }
 
 /// What a victim that lived on says it took, in memory that it shares with its parent: lane, first, count.
@@ -231,26 +135,9 @@ impl World {
     }
 
     /// A producer that pushes a little, and dies.
-    #[allow(unsafe_code)]
     fn crash(&mut self, same: bool) {
-        let (form, place) = (self.form, self.place.clone());
-        // SAFETY: the child makes handles of its own, and ends without any code of its parent's.
-        let child = unsafe { libc::fork() };
-        if child == 0 {
-            let ring = form.create(&place);
-            let ring = if same { ring } else { ring.rate(500.0) };
-            let pushed = ring.producer().map(|mut producer| {
-                let done = producer.push(&frames(0, 0, 50));
-                std::mem::forget(producer);
-                done
-            });
-            // SAFETY: ends the child.
-            unsafe { libc::_exit(if matches!(pushed, Ok(Ok(()))) { 0 } else { 1 }) };
-        }
-        let mut status = 0;
-        // SAFETY: the status lives through the call.
-        unsafe { libc::waitpid(child, &raw mut status, 0) };
-        assert_eq!(status, 0);
+        let ring = self.form.create(&self.place);
+        crash(if same { ring } else { ring.rate(500.0) }, 50);
         self.published[0] = 50;
     }
 

@@ -4,9 +4,11 @@
 
 pub mod actor;
 pub mod isolated;
+pub mod ring;
 pub mod streams;
 #[cfg(target_arch = "x86_64")]
 pub mod trace;
+pub mod workers;
 
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, FileExt};

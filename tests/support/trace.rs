@@ -19,8 +19,13 @@ const MARK: u64 = 0x6D61_726B;
 
 /// In the child: what is to be traced begins, or ends, here.
 pub fn mark() {
+    mark_with(0);
+}
+
+/// The same, and what is to be known of it: [`Traced::argument`] 0.
+pub fn mark_with(value: u64) {
     // SAFETY: refused by the kernel; whoever traces us sees it.
-    unsafe { libc::syscall(MARK as libc::c_long) };
+    unsafe { libc::syscall(MARK as libc::c_long, value) };
 }
 
 /// Where the child has stopped.
@@ -122,10 +127,13 @@ impl Traced {
     /// Runs to the next [`mark`], or its end.
     pub fn go(&mut self) -> Stop {
         loop {
-            match self.run_to_call() {
+            let stop = match self.run_to_call() {
                 Stop::Here => self.pass_call(),
                 other => return other,
             };
+            if stop != Stop::Here {
+                return stop;
+            }
         }
     }
 
@@ -152,6 +160,23 @@ impl Traced {
         self.registers.orig_rax as i64
     }
 
+    /// One of its first four arguments.
+    pub fn argument(&self, which: usize) -> u64 {
+        [self.registers.rdi, self.registers.rsi, self.registers.rdx, self.registers.r10][which]
+    }
+
+    /// The word of its memory at `address`.
+    pub fn word(&self, address: u64) -> u64 {
+        // SAFETY: reads the child's memory.
+        unsafe { libc::ptrace(libc::PTRACE_PEEKDATA, self.pid, address, 0) as u64 }
+    }
+
+    /// At the beginning of a system call that reads or writes: it is asked for fewer bytes.
+    pub fn shorten_to(&mut self, bytes: u64) {
+        self.registers.rdx = bytes;
+        self.set_registers();
+    }
+
     /// What the system call returned, if it has.
     pub fn returned(&self) -> i64 {
         self.registers.rax as i64
@@ -176,6 +201,12 @@ impl Traced {
         // SAFETY: the status lives through the call.
         let done = unsafe { libc::waitpid(self.pid, &raw mut status, libc::WUNTRACED) };
         assert!(done == self.pid && libc::WIFSTOPPED(status), "{status:#x}");
+    }
+
+    /// Lets it run to its end, untraced.
+    pub fn let_go(&mut self, longest: Duration) -> Stop {
+        self.ask(libc::PTRACE_DETACH, 0);
+        self.end(longest)
     }
 
     /// Continues one that was left, and waits for its end.
