@@ -57,6 +57,7 @@ pub fn stay_on(processor: usize) {
 pub struct Traced {
     pid: i32,
     ended: bool,
+    asleep: bool,
     registers: libc::user_regs_struct,
     /// Which instructions were looked at, and whether they are system calls.
     calls: &'static Mutex<HashMap<u64, bool>>,
@@ -81,7 +82,7 @@ impl Traced {
         let registers = unsafe { std::mem::zeroed() };
         // All children are copies of this process, and have their code where it has.
         static CALLS: LazyLock<Mutex<HashMap<u64, bool>>> = LazyLock::new(Mutex::default);
-        let mut child = Self { pid, ended: false, registers, calls: &CALLS };
+        let mut child = Self { pid, ended: false, asleep: false, registers, calls: &CALLS };
         assert_eq!(child.wait(None), Stop::Here);
         let options = libc::PTRACE_O_EXITKILL | libc::PTRACE_O_TRACESYSGOOD;
         child.ask(libc::PTRACE_SETOPTIONS, options as usize);
@@ -196,6 +197,10 @@ impl Traced {
 
     /// Lets go of it, stopped as by SIGSTOP.
     pub fn leave_stopped(&mut self) {
+        if self.asleep {
+            self.signal(libc::SIGSTOP);
+            self.wait(None);
+        }
         self.ask(libc::PTRACE_DETACH, libc::SIGSTOP as usize);
         let mut status = 0;
         // SAFETY: the status lives through the call.
@@ -278,6 +283,7 @@ impl Traced {
             }
             assert!(done == 0 || interrupted(), "{}", std::io::Error::last_os_error());
             if until.is_some_and(|until| Instant::now() > until) {
+                self.asleep = true;
                 return Stop::Asleep;
             }
             std::thread::yield_now();
@@ -285,6 +291,7 @@ impl Traced {
     }
 
     fn stop(&mut self, status: i32) -> Stop {
+        self.asleep = false;
         if libc::WIFEXITED(status) {
             self.ended = true;
             return Stop::Exited(libc::WEXITSTATUS(status));
