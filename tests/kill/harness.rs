@@ -138,10 +138,14 @@ impl Track {
                 other => panic!("{}: the victim ended by itself: {other:?}", scene.name),
             }
             let now = std::fs::read(&object).ok();
-            if calls || now != bytes {
-                track.seen.push(Point { calls: track.segments.len(), steps });
-                bytes = now;
+            if calls {
+                track.seen.push(Point { calls: track.segments.len() + 1, steps: 0 });
+            } else if now != bytes {
+                // A little later, too: it may take another way to the same store the next time.
+                let calls = track.segments.len();
+                track.seen.extend([steps, steps + 16].map(|steps| Point { calls, steps }));
             }
+            bytes = now;
             if calls {
                 track.segments.push(std::mem::take(&mut steps));
             }

@@ -41,6 +41,8 @@ type SleepingReader = Slept<Reader, Result<(Frames, Vec<Frame>), ReadError>>;
 pub(crate) struct World {
     place: PathBuf,
     form: Form,
+    /// What they have may be removed.
+    renews: bool,
     producer: Option<Producer<Frame>>,
     /// Of a work queue's second lane.
     other: Option<Producer<Frame>>,
@@ -68,6 +70,7 @@ impl World {
         let mut world = Self {
             place: place.into(),
             form: scene.form,
+            renews: scene.renews,
             producer: None,
             other: None,
             reader: None,
@@ -371,6 +374,7 @@ impl World {
         match other.push(&frames(1, first, BATCH)) {
             Ok(()) => self.published[1] += BATCH,
             Err(PushError::Full) if self.reader.is_none() => {}
+            Err(PushError::Removed) if self.renews => {}
             Err(other) => panic!("the other lane: {other}"),
         }
         self.read_all();
