@@ -202,7 +202,7 @@ fn play_to(scene: &Scene, point: Point, fate: Fate) {
     let mut victim = Traced::start(|| scene.act(place.path(), mark));
     // Who sleeps beside one who is killed is woken, sooner or later. Sometimes we wait for that.
     let freed = scene.state == State::Sleeper || scene.form == Form::Kept;
-    let patient = freed && fate == Fate::Kill && (point.calls * 7 + point.steps) % 16 == 5;
+    let patient = freed && fate == Fate::Kill && (point.calls * 7 + point.steps) % 4 == 1;
     world.sleep(scene, if patient { LONG * 3 / 2 } else { NAP });
     bring(&mut victim, point);
     let pid = victim.pid();
