@@ -66,12 +66,10 @@ fn play(role: &str, place: &Path) {
     let chosen = scenes().into_iter().filter(|scene| scene.name.contains(&only));
     for (number, scene) in chosen.enumerate().filter(|(number, _)| number % workers == worker) {
         let start = Instant::now();
-        let mut wrong = 0;
-        let mut tell = |at: String, outcome: Result<(), String>| {
+        let tell = |at: String, outcome: Result<(), String>| {
             let Err(why) = outcome else { return true };
             say(format!("wrong {} {at}: {why}", scene.name));
-            wrong += 1;
-            wrong < 3
+            false
         };
         watch(place, &format!("{}, tracing", scene.name));
         let (mut points, mut of) = (Point::few(number), 0);
