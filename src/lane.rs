@@ -841,9 +841,9 @@ mod tests {
         let mut out = vec![0; (most as usize) * FRAME];
         let got = observer.read(&mut out, most).unwrap();
         assert_eq!(got.first, from + got.lost);
-        if got.lost > 0 {
-            assert!(from < intent.saturating_sub(capacity), "lost what was still there");
-        }
+        let oldest = intent.saturating_sub(capacity);
+        let resumed = if from < oldest { tail.min(oldest + capacity / 8).max(from) } else { from };
+        assert_eq!(got.first, resumed, "it lost what was still there, or did not go ahead");
         let left = tail.saturating_sub(got.first);
         assert_eq!(got.frames, left.min(most));
         assert_eq!(out[..got.frames as usize * FRAME], frames(got.first, got.frames));
@@ -1090,6 +1090,102 @@ mod tests {
             }
             prop_assert_eq!(breaches(&shared.lane(0)).frames, lost);
         }
+    }
+
+    #[test]
+    fn what_is_lent_lies_in_place() {
+        let shared = segment(Kind::Spsc, 16);
+        let mut writer = Writer::take_over(shared.lane(0), true, false).unwrap();
+        let mut reader = Exclusive::attach(shared.lane(0)).unwrap();
+        assert_eq!(writer.limit(), 16, "nobody observes it");
+        for from in (0..60).step_by(3) {
+            writer.check_space(3).unwrap();
+            writer.announce(3);
+            let (first, rest) = writer.lend(3);
+            let filled = frames(from, 3);
+            let (before, after) = filled.split_at(first.len());
+            first.copy_from_slice(before);
+            rest.copy_from_slice(after);
+            writer.publish(3);
+            assert_eq!(reader.available(1), Ok(3));
+            let (first, rest) = reader.lend(3);
+            assert_eq!([first, rest].concat(), frames(from, 3));
+            reader.take(3);
+            reader.give_back();
+        }
+        let shared = segment(Kind::Spsc, 16);
+        assert_eq!(Writer::take_over(shared.lane(0), true, true).unwrap().limit(), 4);
+    }
+
+    #[test]
+    fn a_consumer_looks_at_its_producer_and_gives_back_when_it_must() {
+        let shared = segment(Kind::Spsc, 80);
+        let mut writer = Writer::take_over(shared.lane(0), true, true).unwrap();
+        let mut reader = Exclusive::attach(shared.lane(0)).unwrap();
+        for from in [0, 30, 60] {
+            writer.write(&frames(from, 10), 10).unwrap();
+            assert_eq!(reader.available(1), Ok(10));
+            writer.write(&frames(from + 10, 20), 20).unwrap();
+            assert_eq!(reader.available(10), Ok(10), "as many as are wanted are known of");
+            assert_eq!(reader.available(11), Ok(30));
+            reader.take(9);
+            assert!(!reader.keeps_too_many());
+            reader.take(1);
+            assert!(reader.keeps_too_many(), "an eighth of the ring");
+            reader.take(20);
+            assert!(reader.give_back() && !reader.give_back() && !reader.keeps_too_many());
+        }
+    }
+
+    #[test]
+    fn what_a_waiting_producer_waits_for() {
+        let shared = segment(Kind::Spsc, 8);
+        let mut writer = Writer::take_over(shared.lane(0), true, true).unwrap();
+        writer.write(&frames(0, 8), 8).unwrap();
+        let mut reader = Exclusive::attach(shared.lane(0)).unwrap();
+        reader.take(8);
+        reader.give_back();
+        // It announces more than it publishes; its consumer need not care.
+        writer.announce(8);
+        writer.publish(2);
+        assert_eq!((writer.target(1), writer.target(3), writer.given_back()), (3, 5, 8));
+        // Observers of a lane do not hold its producer up.
+        let shared = segment(Kind::Broadcast, 8);
+        let writer = Writer::take_over(shared.lane(0), false, true).unwrap();
+        assert_eq!((writer.target(9), writer.given_back()), (1, NONE));
+        // Lossless readers do, and what was announced is theirs no more.
+        let shared = Segment::heap(Descriptor { lossless: 2, capacity: 8, ..Descriptor::example() });
+        let mut writer = Writer::take_over(shared.lane(0), false, true).unwrap();
+        let (mut reader, _) = Lossless::attach(shared.lane(0), 0, 0);
+        writer.write(&[0; 64], 8).unwrap();
+        reader.read(&mut [0; 40], 5).unwrap();
+        writer.check_space(4).unwrap();
+        writer.announce(4);
+        writer.publish(2);
+        assert_eq!((writer.target(1), writer.target(3), writer.given_back()), (4, 5, 5));
+    }
+
+    #[test]
+    fn an_observer_goes_where_it_is_told() {
+        let shared = segment(Kind::Broadcast, 8);
+        let mut observer = Observer::attach(shared.lane(0), 5);
+        observer.seek(3);
+        assert_eq!(observer.position(), 3);
+        observer.seek(u64::MAX);
+        assert_eq!(observer.position(), POSITION_LIMIT);
+    }
+
+    /// One who stands where the producer must reach anyhow loses nothing, and so is not overtaken.
+    #[test]
+    fn one_who_is_just_not_in_the_way_is_not_overtaken() {
+        let shared = Segment::heap(Descriptor { lossless: 2, capacity: 16, ..Descriptor::example() });
+        let mut writer = Writer::take_over(shared.lane(0), false, true).unwrap();
+        let (_slow, _) = Lossless::attach(shared.lane(0), 0, 0);
+        let (_fast, _) = Lossless::attach(shared.lane(0), 1, 2);
+        writer.write(&[0; 128], 16).unwrap();
+        assert_eq!(writer.check_space(1), Err(WriteError::Full { free: 0 }));
+        writer.overtake(1); // and goes on for a lease of two
+        assert_eq!(breaches(&shared.lane(0)), Breaches { times: 1, frames: 2 });
     }
 
     #[test]
