@@ -1166,6 +1166,41 @@ mod tests {
     }
 
     #[test]
+    fn an_end_is_that_of_all_who_came() {
+        let shared =
+            Segment::heap(Descriptor { kind: Kind::Mpmc, lanes: 3, capacity: 8, ..Descriptor::example() });
+        let lanes = [0, 1, 2].map(|lane| shared.lane(lane));
+        let nobody = |_| false;
+        assert_eq!(ended(lanes.iter(), nobody), None, "nobody came");
+        let mut producers = [1, 2].map(|lane| Writer::take_over(shared.lane(lane), true, true).unwrap());
+        producers[0].write(&[0; 16], 2).unwrap();
+        producers[0].finish().unwrap();
+        assert_eq!(ended(lanes.iter(), nobody), None);
+        producers[1].write(&[0; 24], 3).unwrap();
+        producers[1].finish().unwrap();
+        assert_eq!(ended(lanes.iter(), nobody), Some(5));
+        assert_eq!(ended(lanes.iter(), |lane| lane == 0), None, "one is about to begin");
+    }
+
+    #[test]
+    fn nothing_is_pushed_past_the_last_position() {
+        for (kind, lossless) in [(Kind::Spsc, 0), (Kind::Broadcast, 0), (Kind::Broadcast, 1)] {
+            let shared = Segment::heap(Descriptor { kind, lossless, capacity: 8, ..Descriptor::example() });
+            let from = POSITION_LAST - 3;
+            for word in
+                [&shared.lane(0).producer().tail, &shared.lane(0).producer().intent, shared.lane(0).head()]
+            {
+                word.store(from, Relaxed);
+            }
+            let mut writer = Writer::take_over(shared.lane(0), kind == Kind::Spsc, true).unwrap();
+            let _reader = (lossless > 0).then(|| Lossless::attach(shared.lane(0), 0, from));
+            assert_eq!(writer.check_space(4), Err(WriteError::Exhausted), "{kind:?}");
+            assert_eq!(writer.write(&[0; 24], 3), Ok(()), "{kind:?}");
+            assert_eq!(writer.check_space(1), Err(WriteError::Exhausted), "{kind:?}");
+        }
+    }
+
+    #[test]
     fn an_observer_goes_where_it_is_told() {
         let shared = segment(Kind::Broadcast, 8);
         let mut observer = Observer::attach(shared.lane(0), 5);
@@ -1252,6 +1287,18 @@ mod tests {
         observer.read(&mut out, 1).unwrap();
         shared.lane(0).producer().tail.store(2, Relaxed);
         assert_eq!(observer.read(&mut out, 1), Err(Corrupt), "tail went back");
+
+        let lossless = || Segment::heap(Descriptor { lossless: 1, capacity: 8, ..Descriptor::example() });
+        for (tail, intent) in [(2, 5), (POSITION_LIMIT, POSITION_LIMIT), (7, 100)] {
+            let shared = lossless();
+            let mut writer = Writer::take_over(shared.lane(0), false, true).unwrap();
+            let (mut reader, _) = Lossless::attach(shared.lane(0), 0, 0);
+            writer.write(&[0; 40], 5).unwrap();
+            reader.read(&mut [0; 16], 2).unwrap();
+            shared.lane(0).producer().tail.store(tail, Relaxed);
+            shared.lane(0).producer().intent.store(intent, Relaxed);
+            assert_eq!(reader.read(&mut [0; 64], 8), Err(ReadFault::Corrupt), "{tail} {intent}");
+        }
     }
 
     /// Threads on the heap segment: what an observer accepts was never torn, and with the check removed it
