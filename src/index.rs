@@ -235,15 +235,12 @@ impl Divisor {
     /// `value / divisor` if it goes in exactly.
     #[inline]
     pub(crate) const fn exact(self, value: usize) -> Option<usize> {
-        if value > u32::MAX as usize {
-            let divisor = self.divisor as usize;
-            return if value.is_multiple_of(divisor) { Some(value / divisor) } else { None };
-        }
         if self.divisor == 1 {
             return Some(value);
         }
+        // reciprocal * d is 2^64 + e, with e < d: of a multiple q * d this is q + q * e / 2^64, and q * e < 2^64.
         let quotient = ((value as u128 * self.reciprocal as u128) >> 64) as usize;
-        if quotient * self.divisor as usize == value { Some(quotient) } else { None }
+        if quotient.wrapping_mul(self.divisor as usize) == value { Some(quotient) } else { None }
     }
 }
 
@@ -281,6 +278,7 @@ mod tests {
         fn what_is_valid_after_a_copy(g in geometry(), first in 0u64..1 << 40, frames in 0u64..5000, ahead in 0u64..20_000) {
             let intent = first + frames + ahead;
             let valid = g.valid_from(first, frames, intent);
+            prop_assert!((first..=first + frames).contains(&valid));
             for position in first..first + frames {
                 prop_assert_eq!(position >= valid, position + g.capacity() >= intent);
             }
@@ -290,9 +288,7 @@ mod tests {
         fn a_lapped_reader_resumes_inside(g in geometry(), tail in 0u64..1 << 40, pending in 0u64..5000) {
             let intent = tail + pending.min(g.capacity());
             let resumed = g.resume(intent, tail);
-            prop_assert!(resumed <= tail);
-            prop_assert!(resumed >= g.oldest(intent).min(tail));
-            prop_assert!(resumed == tail || resumed == g.oldest(intent) + g.capacity() / 8);
+            prop_assert_eq!(resumed, tail.min(g.oldest(intent) + g.capacity() / 8));
         }
 
         #[test]
@@ -314,8 +310,12 @@ mod tests {
         }
 
         #[test]
-        fn dividing_by_multiplication(divisor in 1u32.., value in 0usize..1 << 40) {
+        fn dividing_by_multiplication(
+            divisor in prop_oneof![1u32..100, 1u32..],
+            value in prop_oneof![0usize..1000, 0usize..1 << 33, 0usize..],
+        ) {
             let d = Divisor::new(divisor).unwrap();
+            prop_assert_eq!(d.get(), divisor);
             let exact = value.is_multiple_of(divisor as usize).then(|| value / divisor as usize);
             prop_assert_eq!(d.exact(value), exact);
             let multiple = value / divisor as usize * divisor as usize;
@@ -346,6 +346,29 @@ mod tests {
         assert_eq!(plan(1000, 30, 65_536), Some(Plan { capacity: 1000, mirrored: false, stride: 65_536 }));
         assert_eq!(plan(0, 30, 4096), None);
         assert_eq!(plan(u64::MAX, 8, 4096), None);
+    }
+
+    #[test]
+    fn parts_of_a_lane() {
+        let (small, large) = (Geometry::new(80, 2).unwrap(), Geometry::new(800, 2).unwrap());
+        assert_eq!((small.write_limit(true), small.write_limit(false)), (20, 80));
+        assert_eq!((small.lease(), large.lease()), (10, 100));
+        assert_eq!((small.lazy_limit(), large.lazy_limit()), (10, 64));
+    }
+
+    #[test]
+    fn plans_at_their_bounds() {
+        let page = 4096;
+        assert!(plan(LANE_BYTES_MAX / 8, 8, page).is_some_and(|plan| plan.stride == LANE_BYTES_MAX));
+        assert_eq!(plan(LANE_BYTES_MAX / 8 + 1, 8, page), None);
+        assert!(
+            plan(LANE_BYTES_MAX / 3, 3, page).is_some_and(|plan| !plan.mirrored),
+            "its mirror would be longer"
+        );
+        assert!(plan(8, FRAME_BYTES_MAX, page).is_some_and(|plan| plan.capacity == 8));
+        assert_eq!(plan(8, FRAME_BYTES_MAX + 1, page), None);
+        assert!(plan(1, 70_001, page).is_some_and(|plan| plan.capacity == CAPACITY_MIN));
+        assert_eq!((plan(8, 0, page), plan(8, 8, 0)), (None, None));
     }
 
     #[test]

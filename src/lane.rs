@@ -841,9 +841,9 @@ mod tests {
         let mut out = vec![0; (most as usize) * FRAME];
         let got = observer.read(&mut out, most).unwrap();
         assert_eq!(got.first, from + got.lost);
-        if got.lost > 0 {
-            assert!(from < intent.saturating_sub(capacity), "lost what was still there");
-        }
+        let oldest = intent.saturating_sub(capacity);
+        let resumed = if from < oldest { tail.min(oldest + capacity / 8).max(from) } else { from };
+        assert_eq!(got.first, resumed, "it lost what was still there, or did not go ahead");
         let left = tail.saturating_sub(got.first);
         assert_eq!(got.frames, left.min(most));
         assert_eq!(out[..got.frames as usize * FRAME], frames(got.first, got.frames));
@@ -1093,6 +1093,137 @@ mod tests {
     }
 
     #[test]
+    fn what_is_lent_lies_in_place() {
+        let shared = segment(Kind::Spsc, 16);
+        let mut writer = Writer::take_over(shared.lane(0), true, false).unwrap();
+        let mut reader = Exclusive::attach(shared.lane(0)).unwrap();
+        assert_eq!(writer.limit(), 16, "nobody observes it");
+        for from in (0..60).step_by(3) {
+            writer.check_space(3).unwrap();
+            writer.announce(3);
+            let (first, rest) = writer.lend(3);
+            let filled = frames(from, 3);
+            let (before, after) = filled.split_at(first.len());
+            first.copy_from_slice(before);
+            rest.copy_from_slice(after);
+            writer.publish(3);
+            assert_eq!(reader.available(1), Ok(3));
+            let (first, rest) = reader.lend(3);
+            assert_eq!([first, rest].concat(), frames(from, 3));
+            reader.take(3);
+            reader.give_back();
+        }
+        let shared = segment(Kind::Spsc, 16);
+        assert_eq!(Writer::take_over(shared.lane(0), true, true).unwrap().limit(), 4);
+    }
+
+    #[test]
+    fn a_consumer_looks_at_its_producer_and_gives_back_when_it_must() {
+        let shared = segment(Kind::Spsc, 80);
+        let mut writer = Writer::take_over(shared.lane(0), true, true).unwrap();
+        let mut reader = Exclusive::attach(shared.lane(0)).unwrap();
+        for from in [0, 30, 60] {
+            writer.write(&frames(from, 10), 10).unwrap();
+            assert_eq!(reader.available(1), Ok(10));
+            writer.write(&frames(from + 10, 20), 20).unwrap();
+            assert_eq!(reader.available(10), Ok(10), "as many as are wanted are known of");
+            assert_eq!(reader.available(11), Ok(30));
+            reader.take(9);
+            assert!(!reader.keeps_too_many());
+            reader.take(1);
+            assert!(reader.keeps_too_many(), "an eighth of the ring");
+            reader.take(20);
+            assert!(reader.give_back() && !reader.give_back() && !reader.keeps_too_many());
+        }
+    }
+
+    #[test]
+    fn what_a_waiting_producer_waits_for() {
+        let shared = segment(Kind::Spsc, 8);
+        let mut writer = Writer::take_over(shared.lane(0), true, true).unwrap();
+        writer.write(&frames(0, 8), 8).unwrap();
+        let mut reader = Exclusive::attach(shared.lane(0)).unwrap();
+        reader.take(8);
+        reader.give_back();
+        // It announces more than it publishes; its consumer need not care.
+        writer.announce(8);
+        writer.publish(2);
+        assert_eq!((writer.target(1), writer.target(3), writer.given_back()), (3, 5, 8));
+        // Observers of a lane do not hold its producer up.
+        let shared = segment(Kind::Broadcast, 8);
+        let writer = Writer::take_over(shared.lane(0), false, true).unwrap();
+        assert_eq!((writer.target(9), writer.given_back()), (1, NONE));
+        // Lossless readers do, and what was announced is theirs no more.
+        let shared = Segment::heap(Descriptor { lossless: 2, capacity: 8, ..Descriptor::example() });
+        let mut writer = Writer::take_over(shared.lane(0), false, true).unwrap();
+        let (mut reader, _) = Lossless::attach(shared.lane(0), 0, 0);
+        writer.write(&[0; 64], 8).unwrap();
+        reader.read(&mut [0; 40], 5).unwrap();
+        writer.check_space(4).unwrap();
+        writer.announce(4);
+        writer.publish(2);
+        assert_eq!((writer.target(1), writer.target(3), writer.given_back()), (4, 5, 5));
+    }
+
+    #[test]
+    fn an_end_is_that_of_all_who_came() {
+        let shared =
+            Segment::heap(Descriptor { kind: Kind::Mpmc, lanes: 3, capacity: 8, ..Descriptor::example() });
+        let lanes = [0, 1, 2].map(|lane| shared.lane(lane));
+        let nobody = |_| false;
+        assert_eq!(ended(lanes.iter(), nobody), None, "nobody came");
+        let mut producers = [1, 2].map(|lane| Writer::take_over(shared.lane(lane), true, true).unwrap());
+        producers[0].write(&[0; 16], 2).unwrap();
+        producers[0].finish().unwrap();
+        assert_eq!(ended(lanes.iter(), nobody), None);
+        producers[1].write(&[0; 24], 3).unwrap();
+        producers[1].finish().unwrap();
+        assert_eq!(ended(lanes.iter(), nobody), Some(5));
+        assert_eq!(ended(lanes.iter(), |lane| lane == 0), None, "one is about to begin");
+    }
+
+    #[test]
+    fn nothing_is_pushed_past_the_last_position() {
+        for (kind, lossless) in [(Kind::Spsc, 0), (Kind::Broadcast, 0), (Kind::Broadcast, 1)] {
+            let shared = Segment::heap(Descriptor { kind, lossless, capacity: 8, ..Descriptor::example() });
+            let from = POSITION_LAST - 3;
+            for word in
+                [&shared.lane(0).producer().tail, &shared.lane(0).producer().intent, shared.lane(0).head()]
+            {
+                word.store(from, Relaxed);
+            }
+            let mut writer = Writer::take_over(shared.lane(0), kind == Kind::Spsc, true).unwrap();
+            let _reader = (lossless > 0).then(|| Lossless::attach(shared.lane(0), 0, from));
+            assert_eq!(writer.check_space(4), Err(WriteError::Exhausted), "{kind:?}");
+            assert_eq!(writer.write(&[0; 24], 3), Ok(()), "{kind:?}");
+            assert_eq!(writer.check_space(1), Err(WriteError::Exhausted), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn an_observer_goes_where_it_is_told() {
+        let shared = segment(Kind::Broadcast, 8);
+        let mut observer = Observer::attach(shared.lane(0), 5);
+        observer.seek(3);
+        assert_eq!(observer.position(), 3);
+        observer.seek(u64::MAX);
+        assert_eq!(observer.position(), POSITION_LIMIT);
+    }
+
+    /// One who stands where the producer must reach anyhow loses nothing, and so is not overtaken.
+    #[test]
+    fn one_who_is_just_not_in_the_way_is_not_overtaken() {
+        let shared = Segment::heap(Descriptor { lossless: 2, capacity: 16, ..Descriptor::example() });
+        let mut writer = Writer::take_over(shared.lane(0), false, true).unwrap();
+        let (_slow, _) = Lossless::attach(shared.lane(0), 0, 0);
+        let (_fast, _) = Lossless::attach(shared.lane(0), 1, 2);
+        writer.write(&[0; 128], 16).unwrap();
+        assert_eq!(writer.check_space(1), Err(WriteError::Full { free: 0 }));
+        writer.overtake(1); // and goes on for a lease of two
+        assert_eq!(breaches(&shared.lane(0)), Breaches { times: 1, frames: 2 });
+    }
+
+    #[test]
     fn one_who_stands_still_is_overtaken_once() {
         let shared = Segment::heap(Descriptor { lossless: 2, capacity: 16, ..Descriptor::example() });
         let lane = shared.lane(0);
@@ -1156,6 +1287,18 @@ mod tests {
         observer.read(&mut out, 1).unwrap();
         shared.lane(0).producer().tail.store(2, Relaxed);
         assert_eq!(observer.read(&mut out, 1), Err(Corrupt), "tail went back");
+
+        let lossless = || Segment::heap(Descriptor { lossless: 1, capacity: 8, ..Descriptor::example() });
+        for (tail, intent) in [(2, 5), (POSITION_LIMIT, POSITION_LIMIT), (7, 100)] {
+            let shared = lossless();
+            let mut writer = Writer::take_over(shared.lane(0), false, true).unwrap();
+            let (mut reader, _) = Lossless::attach(shared.lane(0), 0, 0);
+            writer.write(&[0; 40], 5).unwrap();
+            reader.read(&mut [0; 16], 2).unwrap();
+            shared.lane(0).producer().tail.store(tail, Relaxed);
+            shared.lane(0).producer().intent.store(intent, Relaxed);
+            assert_eq!(reader.read(&mut [0; 64], 8), Err(ReadFault::Corrupt), "{tail} {intent}");
+        }
     }
 
     /// Threads on the heap segment: what an observer accepts was never torn, and with the check removed it

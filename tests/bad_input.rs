@@ -506,6 +506,13 @@ fn a_gate_that_nobody_leaves() {
     let impatient = place.open("s").gate_timeout(Duration::from_millis(20)).observer::<u8>().unwrap_err();
     assert!(matches!(impatient, Error::GateBusy { .. }), "{impatient}");
     says(impatient, &["try again"]);
-    drop(file);
-    place.open("s").observer::<u8>().unwrap();
+    // One who is patient comes in when it opens.
+    std::thread::scope(|threads| {
+        let patient =
+            threads.spawn(|| place.open("s").gate_timeout(Duration::MAX).observer::<u8>().map(drop));
+        std::thread::sleep(Duration::from_millis(20));
+        assert!(!patient.is_finished());
+        drop(file);
+        patient.join().unwrap().unwrap();
+    });
 }
