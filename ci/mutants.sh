@@ -58,6 +58,6 @@ done
 ) >"$work/mutants.json"
 
 # The same each time, and no time for finding the smallest example. RUSTC_BOOTSTRAP is for the tests' --fail-fast.
-export PROPTEST_CASES=100 PROPTEST_RNG_SEED=1 PROPTEST_MAX_SHRINK_ITERS=0 PROPTEST_DISABLE_FAILURE_PERSISTENCE=1
+export PROPTEST_CASES=48 PROPTEST_RNG_SEED=1 PROPTEST_MAX_SHRINK_ITERS=0 PROPTEST_DISABLE_FAILURE_PERSISTENCE=1
 export CARGO_INCREMENTAL=1 CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_TEST_DEBUG=0 RUSTC_BOOTSTRAP=1
 python3 ci/mutants.py "$work" ci/mutants-survivors.txt $form "${files[@]}"

@@ -887,6 +887,7 @@ mod tests {
                         writer = Writer::take_over(shared.lane(0), true, true).unwrap();
                         epoch += 1;
                         prop_assert_eq!((writer.position(), writer.epoch()), (tail, epoch));
+                        prop_assert_eq!(epoch_start(&shared.lane(0)), tail);
                     }
                     Step::Take(most) => {
                         let count = reader.available(most).unwrap().min(most);
