@@ -7,11 +7,12 @@
 # It is applied to a copy of the tree. Fails if a mistake is not caught, or a patch does not apply any more.
 source "$(dirname "$0")/common.sh"
 
-tree=$(mktemp -d /tmp/annulus-faults.XXXXXX)
-trap 'rm -rf "$tree"' EXIT
-git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t "$tree" 2>/dev/null || true
 export CARGO_TARGET_DIR
 CARGO_TARGET_DIR=$(realpath -m "$TARGET")/faults
+tree=$CARGO_TARGET_DIR/tree # always the same, or all would be compiled anew each time
+rm -rf "$tree"
+mkdir -p "$tree"
+git ls-files -z --cached --others --exclude-standard --deduplicate | xargs -0 cp --parents -t "$tree"
 patches=("${@/#/ci/faults/}")
 patches=("${patches[@]/%/.patch}")
 [ $# -gt 0 ] || patches=(ci/faults/*.patch)
@@ -28,6 +29,7 @@ for patch in "${patches[@]}"; do
     start=$SECONDS outcome=0
     timeout --kill-after=5s 300 bash -c "$run" >fault.log 2>&1 </dev/null || outcome=$?
     git apply -C1 --unsafe-paths -R "$patch"
+    ! grep -q 'could not compile' fault.log || { tail -40 fault.log; fail "$patch does not compile any more"; }
     if [ $outcome -eq 0 ] || ! grep -qE -- "$says" fault.log; then
         tail -40 fault.log
         fail "$(basename "$patch" .patch) is not caught (exit status $outcome): $run"

@@ -116,9 +116,9 @@ impl Attachment {
         let done = self.clean_up();
         // Unlocked, not just closed: a child that was forked at an unlucky moment may have a copy of the descriptor.
         // The seat before the gate: the next one inside must not find us here, or nobody removes.
-        self.lock.unlock(SEAT_BYTES + u64::from(seat.index))?;
+        let left = self.lock.unlock(SEAT_BYTES + u64::from(seat.index));
         self.lock.unlock(GATE_BYTE)?;
-        done
+        done.and(left)
     }
 
     /// Removes the object if nobody else needs it.

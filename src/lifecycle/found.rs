@@ -221,7 +221,10 @@ impl Opened {
         if keepers == Keepers::Nobody {
             lanes().for_each(|lane| lane::close(&lane)); // before the name is free for another
         }
-        self.directory.unlink(&self.object)?;
+        // Who is not in the gate may have been overtaken by another who removes by force, and by one who creates.
+        if keepers != Keepers::Nobody || self.is_named()? {
+            self.directory.unlink(&self.object)?;
+        }
         for lane in lanes() {
             ring::kick(&lane);
             Event { armed: &lane.space().armed, seq: &lane.space().seq }.kick();

@@ -46,6 +46,15 @@ impl OpenDirectory {
         self.opened.metadata()
     }
 
+    /// What has `name` in it, as a path. Not if the descriptor was closed under us: its number may be another directory's.
+    fn path(&self, name: &str) -> io::Result<PathBuf> {
+        if self.opened.is_intact() {
+            Ok(self.here.join(name))
+        } else {
+            Err(io::Error::from_raw_os_error(libc::EBADF))
+        }
+    }
+
     /// Why objects cannot be kept in it.
     pub(super) fn unfit(&self) -> io::Result<Option<&'static str>> {
         if self.file_system()?.f_type != libc::TMPFS_MAGIC {
@@ -79,7 +88,7 @@ impl OpenDirectory {
 
     /// What has this name in it, not following a symlink.
     pub(super) fn entry(&self, name: &str) -> io::Result<Entry> {
-        fs::symlink_metadata(self.here.join(name)).map(|found| Entry::of(&found))
+        fs::symlink_metadata(self.path(name)?).map(|found| Entry::of(&found))
     }
 
     /// Opens what has this name. Never follows a symlink, never blocks on a FIFO.
@@ -88,7 +97,7 @@ impl OpenDirectory {
             .read(true)
             .write(write)
             .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC)
-            .open(self.here.join(name))
+            .open(self.path(name)?)
     }
 
     /// Makes an empty object that has no name yet.
@@ -98,14 +107,14 @@ impl OpenDirectory {
             .write(true)
             .mode(0o600)
             .custom_flags(libc::O_TMPFILE | libc::O_CLOEXEC)
-            .open(&self.here)
+            .open(self.path(".")?)
             .map(Unnamed)
     }
 
     /// Gives an object its name, if nothing has it.
     pub(super) fn link(&self, object: &Unnamed, name: &str) -> io::Result<()> {
         let from = c_string(&own_path(object));
-        let to = c_string(&self.here.join(name));
+        let to = c_string(&self.path(name)?);
         let (cwd, follow) = (libc::AT_FDCWD, libc::AT_SYMLINK_FOLLOW);
         // SAFETY: both paths are terminated strings that live through the call.
         let done = unsafe { libc::linkat(cwd, from.as_ptr(), cwd, to.as_ptr(), follow) };
@@ -113,12 +122,12 @@ impl OpenDirectory {
     }
 
     pub(super) fn remove(&self, name: &str) -> io::Result<()> {
-        fs::remove_file(self.here.join(name))
+        fs::remove_file(self.path(name)?)
     }
 
     /// The names of all that is in it.
     pub(super) fn names(&self) -> io::Result<Vec<String>> {
-        let entries = fs::read_dir(&self.here)?.collect::<io::Result<Vec<_>>>()?;
+        let entries = fs::read_dir(self.path(".")?)?.collect::<io::Result<Vec<_>>>()?;
         Ok(entries.into_iter().filter_map(|entry| entry.file_name().into_string().ok()).collect())
     }
 }
@@ -133,19 +142,25 @@ impl Unnamed {
         reopen(&self.0, true)
     }
 
-    /// Gives it `bytes` zeroes, which are there: a full file system is an error now, not a SIGBUS later.
+    /// Gives it `bytes` zeroes, which are there: a full file system is an error now, not a SIGBUS later. Piece by piece:
+    /// kernels before 6.10 give up, and give back, all that one call has done when a signal comes, as a timer's does
+    /// again and again.
     pub(super) fn allocate(&self, bytes: libc::off_t) -> io::Result<()> {
-        loop {
+        const PIECE: libc::off_t = 16 << 20;
+        let mut done = 0;
+        while done < bytes {
+            let piece = PIECE.min(bytes - done);
             // SAFETY: a plain system call on a descriptor that `self` owns.
-            let done = unsafe { libc::fallocate(self.0.as_raw_fd(), 0, 0, bytes) };
-            if done == 0 {
-                return Ok(());
+            if unsafe { libc::fallocate(self.0.as_raw_fd(), 0, done, piece) } == 0 {
+                done += piece;
+                continue;
             }
             let error = io::Error::last_os_error();
             if error.kind() != io::ErrorKind::Interrupted {
                 return Err(error);
             }
         }
+        Ok(())
     }
 }
 

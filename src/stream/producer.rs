@@ -176,7 +176,8 @@ impl<T: Pod> Producer<T> {
 
     /// Whether the stream's name still leads to it. A name can be taken away from under those who are attached: by force,
     /// or by one who cleans up and knows nothing of them (systemd's `RemoveIPC=`). They go on, and nobody else finds them:
-    /// ask now and then, and create the stream again. Asks the system.
+    /// ask now and then, and create the stream again. Asks the system. Also false if this handle's descriptors were closed
+    /// under it: then it cannot tell.
     pub fn is_named(&self) -> bool {
         self.attachment.is_named()
     }

@@ -71,6 +71,8 @@ impl Traced {
         let pid = unsafe { libc::fork() };
         assert!(pid >= 0, "{}", std::io::Error::last_os_error());
         if pid == 0 {
+            // SAFETY: prctl takes numbers here. Also one that was left stopped is not to outlive us.
+            unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
             request(libc::PTRACE_TRACEME, 0, 0);
             // SAFETY: stops this process, until its parent has looked.
             unsafe { libc::raise(libc::SIGSTOP) };

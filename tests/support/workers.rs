@@ -25,6 +25,7 @@ pub fn run(role: &str) -> Vec<String> {
                     if !worker.child.wait().unwrap().success() {
                         let at = std::fs::read_to_string(place.path().join("at")).unwrap_or_default();
                         lines.push(format!("wrong {at}: a wedge, or the harness fell"));
+                        sweep(worker.pid());
                     }
                     lines
                 })
@@ -32,6 +33,16 @@ pub fn run(role: &str) -> Vec<String> {
             .collect();
         started.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
     })
+}
+
+/// Removes the places of a worker that could not do so itself.
+fn sweep(pid: u32) {
+    let its = format!("annulus-test-{pid}-");
+    for entry in std::fs::read_dir("/dev/shm").into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(&its) {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
 }
 
 /// In a worker: notes what is being played, and ends this process should it take too long.
