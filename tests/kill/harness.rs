@@ -113,6 +113,8 @@ struct Track {
     /// The points right after which others can see another object than before, or none: the system calls, and
     /// the stores into the segment.
     seen: Vec<Point>,
+    /// It slept in a system call.
+    slept: bool,
 }
 
 impl Track {
@@ -128,7 +130,8 @@ impl Track {
             let calls = victim.is_before_call();
             let mut stop = victim.step();
             if stop == Stop::Asleep {
-                stop = victim.awake();
+                track.slept = true;
+                stop = wake(&mut victim, scene, &mut world);
             }
             match stop {
                 Stop::Here => steps += 1,
@@ -149,7 +152,9 @@ impl Track {
             }
         }
         track.segments.push(steps);
-        victim.kill();
+        assert!(track.slept || !scene.fed, "it does not sleep");
+        let end = std::iter::repeat_with(|| victim.go()).find(|stop| *stop != Stop::Mark);
+        assert_eq!(end, Some(Stop::Exited(0)), "its own end");
         drop(world);
         track
     }
@@ -173,8 +178,16 @@ impl Track {
     }
 }
 
+/// One that sleeps gets what it waits for, or wakes when its time is up.
+fn wake(victim: &mut Traced, scene: &Scene, world: &mut World) -> Stop {
+    if scene.fed {
+        world.feed();
+    }
+    victim.awake()
+}
+
 /// Runs the victim up to `point`. It may have passed its end: no two runs are quite alike.
-fn bring(victim: &mut Traced, point: Point) {
+fn bring(victim: &mut Traced, scene: &Scene, world: &mut World, point: Point) {
     for _ in 0..point.calls {
         match victim.run_to_call() {
             Stop::Here => {}
@@ -182,7 +195,7 @@ fn bring(victim: &mut Traced, point: Point) {
             other => panic!("the victim ended by itself: {other:?}"),
         }
         if victim.run_through_call() == Stop::Asleep {
-            assert_eq!(victim.awake(), Stop::Here);
+            assert_eq!(wake(victim, scene, world), Stop::Here);
         }
     }
     for _ in 0..point.steps {
@@ -202,7 +215,7 @@ fn play_to(scene: &Scene, point: Point, fate: Fate) {
     let freed = scene.state == State::Sleeper || scene.form == Form::Kept;
     let patient = freed && fate == Fate::Kill && (point.calls * 7 + point.steps) % 4 == 1;
     world.sleep(scene, if patient { LONG * 3 / 2 } else { NAP });
-    bring(&mut victim, point);
+    bring(&mut victim, scene, &mut world, point);
     let pid = victim.pid();
     match fate {
         Fate::Kill => {

@@ -6,8 +6,10 @@ use std::path::Path;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-/// How long a victim sleeps.
+/// How long a victim sleeps in vain.
 const SHORT: Duration = Duration::from_millis(6);
+/// And at most, when it is to get what it waits for.
+const FED: Duration = Duration::from_secs(1);
 
 /// What is in the ring, and who sleeps, when the victim comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +61,8 @@ pub(crate) struct Scene {
     pub(crate) seated: bool,
     /// What it pushes is pushed if it lives.
     pub(crate) pushes: bool,
+    /// It gets what it waits for while it sleeps.
+    pub(crate) fed: bool,
     /// The name may lead to another object, or none, afterwards.
     pub(crate) renews: bool,
     act: Box<Act>,
@@ -81,6 +85,7 @@ impl Scene {
             asks: 0,
             seated: false,
             pushes: false,
+            fed: false,
             renews: false,
             act: Box::new(act),
         }
@@ -126,6 +131,12 @@ impl Scene {
 
     fn before(mut self, before: Before) -> Self {
         self.before = before;
+        self
+    }
+
+    fn fed(mut self) -> Self {
+        self.name = format!("{}, and gets it", self.name);
+        self.fed = true;
         self
     }
 
@@ -257,32 +268,42 @@ fn reads(form: Form, all: &mut Vec<Scene>) {
 }
 
 fn waits(form: Form, all: &mut Vec<Scene>) {
-    let sleep = Wait::new().strategy(Strategy::Block).timeout(SHORT);
-    let frames = Scene::new(form, "wait for frames", read(form, 5, sleep));
-    all.push(frames.reader().seated().taking(5).state(State::Empty));
-    if form.fills() {
-        let full = Err(PushError::Timeout { pushed: 0 });
-        let wait = |producer: &mut Producer<Frame>, next: &[Frame]| producer.push_wait(next, Some(SHORT));
-        let space = Scene::new(form, "wait for space", push(form, full, BATCH, wait));
-        all.push(space.producer().seated().pushing(0, false).state(State::Full));
-    }
-    if matches!(form, Form::Spsc | Form::Mpmc) {
-        let drain = Scene::new(form, "drain", move |place, mark| {
-            let mut producer = producer(form, place);
+    // In vain, and not: then it takes as long as it takes to be fed.
+    for (fed, longest) in [(false, SHORT), (true, FED)] {
+        let sleep = Wait::new().strategy(Strategy::Block).timeout(longest);
+        let feed = |scene: Scene| if fed { scene.fed() } else { scene };
+        let frames = Scene::new(form, "wait for frames", read(form, 5, sleep));
+        all.push(feed(frames.reader().seated().taking(5).state(State::Empty)));
+        if form.fills() {
+            let full = Err(PushError::Timeout { pushed: 0 });
+            let count = if fed { BATCH } else { 0 };
+            let wait: fn(&mut Producer<Frame>, &[Frame]) -> _ = match fed {
+                true => |producer, next| producer.push_wait(next, Some(FED)),
+                false => |producer, next| producer.push_wait(next, Some(SHORT)),
+            };
+            let space = Scene::new(form, "wait for space", push(form, full, BATCH, wait));
+            all.push(feed(space.producer().seated().pushing(count, fed).state(State::Full)));
+        }
+        if matches!(form, Form::Spsc | Form::Mpmc) {
+            let drain = Scene::new(form, "drain", move |place, mark| {
+                let mut producer = producer(form, place);
+                mark();
+                let done = producer.drain(Some(longest));
+                mark();
+                assert!(done.is_ok() || !fed, "{done:?}");
+            });
+            all.push(feed(drain.producer().seated().state(State::Part)));
+        }
+        let set = Scene::new(form, "wait in a set", move |place, mark| {
+            let mut observers: Vec<Observer<Frame>> = vec![open(place).observer().unwrap()];
+            let mut set = WaitSet::new();
             mark();
-            let _ = producer.drain(Some(SHORT));
+            let ready = set.wait(&mut observers, sleep).map(<[usize]>::len);
             mark();
+            assert!(ready == Ok(1) || !fed, "{ready:?}");
         });
-        all.push(drain.producer().seated().state(State::Part));
+        all.push(feed(set.state(State::Empty)));
     }
-    let set = Scene::new(form, "wait in a set", move |place, mark| {
-        let mut observers: Vec<Observer<Frame>> = vec![open(place).observer().unwrap()];
-        let mut set = WaitSet::new();
-        mark();
-        let _ = set.wait(&mut observers, sleep);
-        mark();
-    });
-    all.push(set.state(State::Empty));
 }
 
 fn comes_and_goes(form: Form, all: &mut Vec<Scene>) {

@@ -137,6 +137,14 @@ impl World {
         }
     }
 
+    /// Gives the victim, which sleeps, what it waits for.
+    pub(crate) fn feed(&mut self) {
+        if self.producer.is_some() {
+            self.push(BATCH);
+        }
+        self.read_all();
+    }
+
     /// A producer that pushes a little, and dies.
     fn crash(&mut self, same: bool) {
         let ring = self.form.create(&self.place);
@@ -469,6 +477,8 @@ impl World {
         let mut observer: Observer<Frame> = open(&self.place).observer().unwrap();
         let mut out = vec![[0; 4]; 64];
         let mut next = observer.position();
+        let oldest = (self.published[0] + BATCH).saturating_sub(CAPACITY);
+        assert!(next <= oldest, "it begins at {next}, {} were published", self.published[0]);
         while let Ok(read) = observer.try_read(&mut out) {
             assert_eq!(read.first_position, next + read.lost_before);
             check(&out[..read.frames], 0, read.first_position);
@@ -510,6 +520,9 @@ impl World {
             (taken..OBSERVERS).map(|_| open(&self.place).observer()).collect();
         for observer in rest {
             observer.unwrap();
+        }
+        if self.form == Form::Mpmc {
+            open(&self.place).group_consumer::<Frame>().unwrap();
         }
     }
 
