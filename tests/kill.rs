@@ -4,7 +4,7 @@
 //! come in its place, find out what is left. Each scene is played once for each point.
 //!
 //! `ANNULUS_KILL_POINTS=N` plays all points of a scene that has at most N; of another those that others can tell apart
-//! (after each store into the segment, and each system call), and N/8 of the rest, evenly spread; `all` plays all;
+//! (after each store into the segment, and each system call), and N/16 of the rest, evenly spread; `all` plays all;
 //! without it a few are played. `ANNULUS_STOP_POINTS`: likewise with SIGSTOP. `ANNULUS_KILL_ONLY=text`: the scenes whose name has
 //! that text.
 

@@ -159,7 +159,7 @@ impl Track {
         track
     }
 
-    /// All points, if they are at most so many; else those that others can tell apart, and an eighth so many of the
+    /// All points, if they are at most so many; else those that others can tell apart, and a sixteenth so many of the
     /// rest, evenly spread. And how many there are.
     fn choose(&self, most: usize) -> (Vec<Point>, usize) {
         let segments = self.segments.iter().enumerate();
@@ -169,7 +169,7 @@ impl Track {
         if all.len() <= most {
             return (all.clone(), all.len());
         }
-        let every = all.len().div_ceil(most.div_ceil(8));
+        let every = all.len().div_ceil(most.div_ceil(16));
         let mut chosen: Vec<Point> = all.iter().skip(every / 2).step_by(every).copied().collect();
         chosen.extend(&self.seen);
         chosen.sort();
