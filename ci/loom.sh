@@ -29,8 +29,8 @@ awk '
             split(caught[name], of, "/"); broken += of[2]; found += of[1]; all += executions[name]; models++
         }
         close("sort")
-        printf "\nfigures | loom: executions | %d | %d | %d models; of %d fences, orderings and checks taken away %d are missed\n", \
-            all, broken - found, models, broken, found
+        printf "\nfigures | loom: executions | %d | %d | %d models; %d of %d fences, orderings and checks that were taken away are caught\n", \
+            all, broken - found, models, found, broken
     }
     BEGIN { printf "%-20s | %10s | %8s | %s\n", "model", "executions", "seconds", "breaks caught"; fflush() }
 ' "$log"
