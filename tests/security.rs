@@ -672,27 +672,22 @@ fn cleaned() {
         let (mut feeder, mut consumer) =
             (queue().producer::<u64>().unwrap(), queue().consumer::<u64>().unwrap());
         let group = annulus::create("m").scope(scope).kind(Kind::Mpmc).group_consumer::<u64>().unwrap();
-        let named = [
-            producer.is_named(),
-            viewer.is_named(),
-            recorder.is_named(),
-            consumer.is_named(),
-            group.is_named(),
-        ];
-        assert_eq!(named, [true; 5], "{scope:?}");
+        let named = || {
+            [
+                producer.is_named(),
+                viewer.is_named(),
+                recorder.is_named(),
+                consumer.is_named(),
+                group.is_named(),
+            ]
+        };
+        assert_eq!(named(), [true; 5], "{scope:?}");
 
         // SAFETY: geteuid has no preconditions.
         #[allow(unsafe_code)]
         remove_ipc(Path::new("/dev/shm"), unsafe { libc::geteuid() });
         assert_eq!(shm(), [""; 0]);
-        let named = [
-            producer.is_named(),
-            viewer.is_named(),
-            recorder.is_named(),
-            consumer.is_named(),
-            group.is_named(),
-        ];
-        assert_eq!(named, [false; 5], "{scope:?}");
+        assert_eq!(named(), [false; 5], "{scope:?}");
 
         let mut out = [0; 512];
         let wait = Wait::new().timeout(LONG).strategy(Strategy::Block);

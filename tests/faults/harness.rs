@@ -5,7 +5,7 @@ use super::scenes::{Beside, Got, Scene, scenes, works};
 use super::support::actor::{self, say};
 use super::support::trace::{Stop, Traced, mark, mark_with, stay_on};
 use super::support::workers::{self, watch};
-use super::support::{Place, figures, lock};
+use super::support::{Place, figures, lock, shared_with_children};
 use crate::tests;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -421,15 +421,8 @@ struct Said([AtomicU8; 4096]);
 #[allow(unsafe_code)]
 fn said() -> &'static Said {
     static PAGE: OnceLock<&'static Said> = OnceLock::new();
-    PAGE.get_or_init(|| {
-        let (rights, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_ANONYMOUS);
-        // SAFETY: a new mapping of zeros, never unmapped, used as atomics only.
-        unsafe {
-            let page = libc::mmap(std::ptr::null_mut(), 4096, rights, flags, -1, 0);
-            assert_ne!(page, libc::MAP_FAILED);
-            &*page.cast()
-        }
-    })
+    // SAFETY: atomics.
+    PAGE.get_or_init(|| unsafe { shared_with_children() })
 }
 
 impl Said {

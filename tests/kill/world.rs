@@ -1,6 +1,7 @@
 //! Those who live on beside a victim, what they know, and what they find out after it.
 
 use super::scenes::{Before, Scene, State, Victim};
+use super::support::shared_with_children;
 pub(crate) use crate::support::ring::{
     BATCH, CAPACITY, Form, Frame, LONG, OBSERVERS, Reader, check, crash, frames, open,
 };
@@ -24,15 +25,8 @@ fn oldest(announced: u64) -> u64 {
 #[allow(unsafe_code)]
 pub(crate) fn report() -> &'static [AtomicU64; 3] {
     static PAGE: OnceLock<&'static [AtomicU64; 3]> = OnceLock::new();
-    PAGE.get_or_init(|| {
-        let (rights, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_ANONYMOUS);
-        // SAFETY: a new mapping of zeros, never unmapped, used as atomics only.
-        unsafe {
-            let page = libc::mmap(std::ptr::null_mut(), 4096, rights, flags, -1, 0);
-            assert_ne!(page, libc::MAP_FAILED);
-            &*page.cast()
-        }
-    })
+    // SAFETY: atomics.
+    PAGE.get_or_init(|| unsafe { shared_with_children() })
 }
 
 type Slept<H, R> = JoinHandle<(H, R)>;

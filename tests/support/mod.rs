@@ -149,6 +149,21 @@ pub unsafe fn map_shared<T>(path: &Path) -> &'static T {
     }
 }
 
+/// Zeros, at first, that a child made by `fork` shares with its parent. They stay mapped.
+///
+/// # Safety
+/// `T` is made of atomics only, and zeros are one of its values.
+#[allow(unsafe_code)]
+pub unsafe fn shared_with_children<T>() -> &'static T {
+    let (rights, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_ANONYMOUS);
+    // SAFETY: a new mapping, on a page, as long as `T`, never unmapped; the rest the caller says.
+    unsafe {
+        let at = libc::mmap(std::ptr::null_mut(), size_of::<T>(), rights, kind, -1, 0);
+        assert_ne!(at, libc::MAP_FAILED);
+        &*at.cast::<T>()
+    }
+}
+
 /// Numbers that look random, the same each time.
 pub fn random(mut seed: u64) -> impl FnMut() -> u64 {
     move || {
