@@ -277,19 +277,22 @@ fn read(mut reader: Reader, wait: Wait, expected: fn(&ReadError) -> bool) -> Rea
     })
 }
 
+fn asleep() -> Wait {
+    Wait::new().strategy(Strategy::Block)
+}
+
 fn waits(form: Form, all: &mut Vec<Scene>) {
-    const SLEEP: Wait = Wait::new().strategy(Strategy::Block);
     all.push(Scene::waits(form, Before::NoReader, "wait for frames", |form, place| {
-        read(at_end(form, place), SLEEP.timeout(LONG), |_| false)
+        read(at_end(form, place), asleep().timeout(LONG), |_| false)
     }));
     let vain = Scene::waits(form, Before::NoReader, "wait in vain", |form, place| {
-        read(at_end(form, place), SLEEP.timeout(SHORT), |why| *why == ReadError::Timeout)
+        read(at_end(form, place), asleep().timeout(SHORT), |why| *why == ReadError::Timeout)
     });
     all.push(Scene { feeds: false, ..vain });
     let dead = Scene::waits(form, Before::Crashed { same: true }, "wait for a dead producer", |_, place| {
         let reader = Reader::Observer(open(place).start(Start::Now).observer().unwrap());
         let says = |why: &ReadError| matches!(why, ReadError::ProducerGone { .. } | ReadError::Timeout);
-        read(reader, SLEEP.timeout(SHORT), says)
+        read(reader, asleep().timeout(SHORT), says)
     });
     all.push(Scene { feeds: false, ..dead });
     if form.fills() {
@@ -325,7 +328,7 @@ fn waits(form: Form, all: &mut Vec<Scene>) {
             let mut observers: Vec<Observer<Frame>> = (0..count).map(|_| observe()).collect();
             Box::new(move || {
                 let mut set = WaitSet::new();
-                let ready = set.wait(&mut observers, SLEEP.timeout(LONG))?;
+                let ready = set.wait(&mut observers, asleep().timeout(LONG))?;
                 assert_ne!(ready.len(), 0, "nothing is ready");
                 drop(set);
                 used(observers)
@@ -337,7 +340,7 @@ fn waits(form: Form, all: &mut Vec<Scene>) {
         let mut producer: Producer<Frame> = form.create(place).producer().unwrap();
         let mut sleeper = open(place).start(Start::Now).observer::<Frame>().unwrap();
         let sleeper = std::thread::spawn(move || {
-            sleeper.read(&mut [[0; 4]; BATCH as usize], SLEEP.timeout(LONG)).map(|read| read.frames)
+            sleeper.read(&mut [[0; 4]; BATCH as usize], asleep().timeout(LONG)).map(|read| read.frames)
         });
         while word(&place.join("s@v1.l1"), 0x60, 0x280) == u64::MAX {
             std::thread::yield_now();
