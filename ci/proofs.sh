@@ -9,7 +9,11 @@ log=$(mktemp -d)
 trap 'rm -rf "$log"' EXIT
 
 # What takes longer than this place has for it.
-declare -A short=([kill]="400 few" [fuzz]=12 [long]=150000)
+declare -A short=([kill]="400 few" [fuzz]=12 [long]=150000 [faults]="
+    kill-announced-late kill-linked-before-written kill-published-before-copied kill-seat-by-entry kill-unlinked-before-retired
+    published-before-copied name-not-compared-inside-the-gate resumed-with-other-parameters
+    fuzz-announced-forgotten fuzz-geometry-read-again gate-left-locked object-leaked
+    life-by-pid removed-by-name positions-without-end two-consumers")
 
 failed=()
 for step in "${steps[@]}"; do
