@@ -357,6 +357,11 @@ impl Descriptor {
         self.rate.is_finite() && self.rate >= 0.0
     }
 
+    /// With the version: `ecg@v2`.
+    pub(crate) fn full_name(&self) -> String {
+        format!("{}@v{}", self.name, self.format_version)
+    }
+
     /// "2 ch x i16 @ 360 Hz", or "64-byte elements".
     pub(crate) fn summary(&self) -> String {
         let rate = if self.rate > 0.0 { format!(" @ {} Hz", self.rate) } else { String::new() };

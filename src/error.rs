@@ -134,6 +134,12 @@ pub enum Error {
         /// What is wrong.
         why: String,
     },
+    /// The machine was started anew since the stream's file was made: what it holds may be torn or old, so nobody carries on
+    /// with it. It can be observed, and created anew.
+    EarlierBoot {
+        /// Where it is.
+        path: PathBuf,
+    },
     /// The stream is another user's, who does not let this one do that.
     NotAllowed {
         /// Where it is.
@@ -243,6 +249,9 @@ impl fmt::Display for Error {
             }
             Self::Corrupt { path, why } => {
                 write!(f, "{} is damaged: {why}; remove it", path.display())
+            }
+            Self::EarlierBoot { path } => {
+                write!(f, "{} is from before the machine was started anew, and what it holds may be incomplete: observe it, or create the stream anew", path.display())
             }
             Self::NotAllowed { path, operation, user, owner, group, mode } => {
                 write!(f, "you (user {user}) may not {operation} {}: it belongs to user {owner} and group {group}, mode {mode:o}; its owner can share it with --group and --mode", path.display())

@@ -105,12 +105,13 @@ outside_of_models! {
     pub use seat::Role;
     pub use stream::{
         AtLimit, Attached, Builder, Chunk, Consumer, GroupConsumer, Info, LaneStatus, Listed, Member, Observer, Open,
-        Polled, Producer, ProducerState, Reservation, Start, Status, WaitSet, Waitable, create, list, list_in, open,
+        Polled, Producer, ProducerState, Reservation, Start, Status, WaitSet, Waitable, create, list, list_in, open, open_fd,
         prune,
     };
     pub use time::monotonic_ns;
 
     pub use shm::directory::Scope;
+    pub use shm::home::Backend;
 
     /// Where the streams of a scope are, unless a caller names a directory.
     pub fn default_directory(scope: Scope) -> std::path::PathBuf {

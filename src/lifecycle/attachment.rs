@@ -3,17 +3,20 @@
 use super::found::is_taken;
 use super::gate;
 use crate::descriptor::Kind;
+use crate::error::Error;
 use crate::layout::{GATE_BYTE, RETIRED, SEAT_BYTES};
 use crate::ring::{Death, Peers, broadcast};
 use crate::seat::{self, Role, Seat, has_ended};
 use crate::segment::Segment;
-use crate::shm::directory::{Directory, Scope};
+use crate::shm::home::Home;
+use crate::shm::system;
 use crate::shm::lock::{LockFile, Mode};
 use crate::sync::Ordering::{Relaxed, SeqCst};
 use crate::wait::SLICE;
 use core::cell::Cell;
 use core::time::Duration;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -26,8 +29,7 @@ pub(crate) struct Attachment {
     pub(super) segment: Arc<Segment>,
     pub(super) lock: Arc<LockFile>,
     pub(super) seat: Option<Seat>,
-    pub(super) directory: Directory,
-    pub(super) object: String,
+    pub(super) home: Home,
     /// When we last looked for readers that died.
     pub(super) buried: Cell<Option<Instant>>,
 }
@@ -51,12 +53,18 @@ impl Attachment {
         self.seat.map_or(0, |seat| seat.index - seat::range(self.segment.descriptor(), role).start)
     }
 
-    pub(crate) fn path(&self) -> std::path::PathBuf {
-        self.directory.path().join(&self.object)
+    pub(crate) fn home(&self) -> &Home {
+        &self.home
     }
 
-    pub(crate) fn scope(&self) -> Scope {
-        self.directory.scope()
+    /// A descriptor of the object for somebody else: not ours, whose locks would live on with it.
+    pub(crate) fn share(&self) -> Result<OwnedFd, Error> {
+        let shared = if self.lock.is_intact() {
+            system::reopen(&self.lock, true)
+        } else {
+            Err(io::Error::from_raw_os_error(libc::EBADF))
+        };
+        shared.map(OwnedFd::from).map_err(|error| Error::os("open again", &self.home.path(), error))
     }
 
     /// Which of the lossless readers this one is, if it is one.
@@ -72,7 +80,7 @@ impl Attachment {
 
     /// Whether the stream's name still leads to it.
     pub(crate) fn is_named(&self) -> bool {
-        let named = || self.directory.is_named(&self.object, &self.lock);
+        let named = || self.home.is_named(&self.lock);
         !self.forked() && self.lock.is_intact() && named().unwrap_or(true) // what cannot be looked at is not gone
     }
 
@@ -127,10 +135,10 @@ impl Attachment {
             return Ok(()); // whoever is inside may be attaching: then it is not ours to remove
         }
         if !self.stays()? {
-            let named = self.directory.is_named(&self.object, &self.lock)?;
+            let named = self.home.is_named(&self.lock)?;
             self.segment.state().state.store(RETIRED, SeqCst);
             if named {
-                self.directory.unlink(&self.object).map_err(io::Error::other)?;
+                self.home.unlink().map_err(io::Error::other)?;
             }
         }
         Ok(())
@@ -141,13 +149,13 @@ impl Attachment {
         let of = self.segment.descriptor();
         // Readers of another user could not remove it when they leave last. So the owner of a finished stream does
         // not leave that to them: not to a consumer that has everything, nor to viewers, which read on to its end.
-        let waited_for = match self.directory.is_shared() && has_ended(&self.lock, &self.segment) {
+        let waited_for = match self.home.is_shared() && has_ended(&self.lock, &self.segment) {
             false => of.seats(),
             true if is_taken(&self.segment) => of.lanes,
             true => seat::range(of, Role::Lossless).end,
         };
         Ok(of.keep
-            || !self.directory.may_unlink(&self.lock)
+            || !self.home.may_unlink(&self.lock)
             || seat::any_held(&self.lock, 0..waited_for)?
             || self.left_behind()?)
     }

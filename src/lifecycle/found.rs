@@ -8,9 +8,11 @@ use crate::ring;
 use crate::layout::{self, GATE_BYTE, LIVE, RETIRED};
 use crate::seat::{self, Role, Seat};
 use crate::segment::{Lane, Rights, Segment};
-use crate::shm::directory::{Directory, Scope};
+use crate::shm::home::Home;
 use crate::shm::lock::{LockFile, Mode};
+use crate::shm::system;
 use crate::sync::Ordering::{Relaxed, SeqCst};
+use crate::time::boot_id;
 use crate::wait::Event;
 use core::cell::Cell;
 use core::ops::Range;
@@ -36,32 +38,31 @@ pub(crate) struct Opened {
     lock: LockFile,
     descriptor: Descriptor,
     pub(super) writable: bool,
-    directory: Directory,
-    object: String,
+    home: Home,
 }
 
 impl Opened {
     /// Opens and checks. `None`: there is no such name.
-    pub(crate) fn find(directory: &Directory, object: &str, write: bool) -> Result<Option<Self>, Error> {
+    pub(crate) fn find(home: &Home, write: bool) -> Result<Option<Self>, Error> {
         for _ in 0..100 {
-            let Some(found) = Self::open(directory, object, write)? else { return Ok(None) };
+            let Some(found) = Self::open(home, write)? else { return Ok(None) };
             // What was planted for a moment may look well once its other name is gone.
             if found.is_named()? {
                 return Ok(Some(found));
             }
         }
         let why = "the name means another object each time".into();
-        Err(Error::NotAStream { path: directory.path().join(object), why })
+        Err(Error::NotAStream { path: home.path(), why })
     }
 
-    fn open(directory: &Directory, object: &str, write: bool) -> Result<Option<Self>, Error> {
-        let path = directory.path().join(object);
+    fn open(home: &Home, write: bool) -> Result<Option<Self>, Error> {
+        let path = home.path();
         let not_ours = |why: String| Err(Error::NotAStream { path: path.clone(), why });
         let mut writable = write;
-        let lock = match LockFile::open(|| directory.open_object(object, write)) {
+        let lock = match home.open(write) {
             Err(error) if write && error.kind() == io::ErrorKind::PermissionDenied => {
                 writable = false;
-                LockFile::open(|| directory.open_object(object, false))
+                home.open(false)
             }
             other => other,
         };
@@ -75,11 +76,11 @@ impl Opened {
                 return not_ours("it is not a regular file".into());
             }
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                return Err(directory.not_allowed("read", object));
+                return Err(home.not_allowed("read"));
             }
             Err(error) => return Err(Error::os("open", &path, error)),
         };
-        if let Some(why) = directory.distrust(&lock).map_err(|error| Error::os("look at", &path, error))? {
+        if let Some(why) = home.distrust(&lock).map_err(|error| Error::os("look at", &path, error))? {
             return not_ours(why);
         }
         let descriptor = match read_descriptor(&lock).map_err(|error| Error::os("read", &path, error))? {
@@ -101,8 +102,7 @@ impl Opened {
         if !(descriptor.page_bytes as usize).is_multiple_of(crate::shm::map::page_bytes()) {
             return Err(Error::Layout { path, found: format!("pages of {} bytes", descriptor.page_bytes) });
         }
-        let (directory, object) = (directory.clone(), object.into());
-        Ok(Some(Self { lock, descriptor, writable, directory, object }))
+        Ok(Some(Self { lock, descriptor, writable, home: home.clone() }))
     }
 
     pub(crate) fn descriptor(&self) -> &Descriptor {
@@ -113,23 +113,34 @@ impl Opened {
         &self.lock
     }
 
-    pub(crate) fn scope(&self) -> Scope {
-        self.directory.scope()
+    pub(crate) fn home(&self) -> &Home {
+        &self.home
     }
 
-    pub(super) fn path(&self) -> std::path::PathBuf {
-        self.directory.path().join(&self.object)
+    fn path(&self) -> std::path::PathBuf {
+        self.home.path()
+    }
+
+    /// The stream's, with the version.
+    pub(super) fn name(&self) -> String {
+        self.descriptor.full_name()
+    }
+
+    /// Whether the machine was started anew since it was made. Only a file can be so old; what it held when the machine
+    /// stopped, nobody knows.
+    pub(crate) fn is_of_earlier_boot(&self) -> bool {
+        is_of_earlier_boot(&self.descriptor)
     }
 
     pub(crate) fn map(&self, rights: Rights) -> Result<Arc<Segment>, Error> {
         let map = |file: &File| Segment::map(file, self.descriptor.clone(), rights);
-        Directory::with_open_to_map(&self.lock, self.writable, map)
+        system::with_open_to_map(&self.lock, self.writable, map)
             .map_err(|error| Error::os("map", &self.path(), error))
     }
 
     /// That we may not do `operation` to it.
     pub(super) fn not_allowed(&self, operation: &'static str) -> Error {
-        self.directory.not_allowed(operation, &self.object)
+        self.home.not_allowed(operation)
     }
 
     /// Whether its name was taken away, or is about to be.
@@ -139,11 +150,11 @@ impl Opened {
 
     /// Whether it is ours to take the name away.
     pub(super) fn may_retire(&self) -> bool {
-        self.writable && self.directory.may_unlink(&self.lock)
+        self.writable && self.home.may_unlink(&self.lock)
     }
 
     fn is_named(&self) -> Result<bool, Error> {
-        let named = self.directory.is_named(&self.object, &self.lock);
+        let named = self.home.is_named(&self.lock);
         named.map_err(|error| Error::os("look at", &self.path(), error))
     }
 
@@ -182,8 +193,8 @@ impl Opened {
     pub(super) fn attach(self, segment: Arc<Segment>, seat: Option<Seat>) -> Result<Attachment, Error> {
         let left = self.lock.unlock(GATE_BYTE);
         let left = left.map_err(|error| Error::os("leave the gate of", &self.path(), error));
-        let Self { lock, directory, object, .. } = self;
-        let attachment = Attachment { segment, lock: Arc::new(lock), seat, directory, object, buried: Cell::default() };
+        let Self { lock, home, .. } = self;
+        let attachment = Attachment { segment, lock: Arc::new(lock), seat, home, buried: Cell::default() };
         left.map(|()| attachment)
     }
 
@@ -223,7 +234,7 @@ impl Opened {
         }
         // Who is not in the gate may have been overtaken by another who removes by force, and by one who creates.
         if keepers != Keepers::Nobody || self.is_named()? {
-            self.directory.unlink(&self.object)?;
+            self.home.unlink()?;
         }
         for lane in lanes() {
             ring::kick(&lane);
@@ -254,6 +265,12 @@ impl Opened {
 pub(crate) fn seen_ns(segment: &Segment, lanes: Range<u32>) -> u64 {
     let seen = lanes.map(|lane| segment.lane_block(lane).seen_ns.load(Relaxed)).max();
     seen.unwrap_or(0).max(segment.descriptor().created_monotonic_ns)
+}
+
+pub(crate) fn is_of_earlier_boot(descriptor: &Descriptor) -> bool {
+    let now = boot_id();
+    let unknown = [0; 16];
+    descriptor.boot != now && descriptor.boot != unknown && now != unknown
 }
 
 /// Whether no consumer has anything left to take.
@@ -289,6 +306,7 @@ fn read_descriptor(file: &File) -> io::Result<Result<Descriptor, Unfit>> {
 mod tests {
     use super::*;
     use crate::name::Name;
+    use crate::shm::directory::{Directory, Medium, Scope};
     use std::os::unix::fs::DirBuilderExt;
 
     #[test]
@@ -298,9 +316,9 @@ mod tests {
         let stream = || crate::create("s").directory(&path).keep(true);
         let producer = stream().producer::<u64>().unwrap();
         let name = Name::parse("s").unwrap();
-        let directory = Directory::open(Some(&path), Scope::User).unwrap();
+        let directory = Directory::open(Some(&path), Scope::User, Medium::Memory).unwrap();
         let find = || {
-            let found = Opened::find(&directory, &directory.object(&name), true).unwrap().unwrap();
+            let found = Opened::find(&Home::named(&directory, &name), true).unwrap().unwrap();
             assert!(found.pass(Mode::Shared, Instant::now(), "s").unwrap());
             let segment = found.map(Rights::Produce).unwrap();
             (found, segment)

@@ -9,24 +9,26 @@ mod attachment;
 mod found;
 
 pub(crate) use attachment::Attachment;
-pub(crate) use found::{Opened, seen_ns};
+pub(crate) use found::{Opened, is_of_earlier_boot, seen_ns};
 use found::Keepers;
 
 use crate::descriptor::{Descriptor, Kind};
 use crate::error::Error;
 use crate::layout::{self, GATE_BYTE, LIVE, SEAT_BYTES};
 use crate::name::Name;
-use crate::seat::{self, Role};
+use crate::seat::{self, Role, Seat};
 use crate::segment::{Rights, Segment};
 use crate::shm::directory::{Access, Directory};
+use crate::shm::home::Home;
 use crate::shm::lock::{LockFile, Mode};
-use crate::shm::system;
+use crate::shm::system::{self, Unnamed};
 use crate::sync::Ordering::SeqCst;
 use crate::time::monotonic_ns;
 use core::cell::Cell;
 use core::time::Duration;
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -115,23 +117,24 @@ pub(crate) fn wrong_consumer(kind: Kind, name: &str) -> Error {
 
 /// Opens what is there, and sits down for `role`; `seated` false: only an observer, without a seat.
 pub(crate) fn open(
-    directory: &Directory,
-    name: &Name,
+    home: &Home,
     role: Role,
     seated: bool,
     gate_timeout: Duration,
 ) -> Result<Attachment, Error> {
     let until = until_over(gate_timeout);
-    let object = directory.object(name);
-    let text = name.to_string();
     loop {
-        let Some(found) = Opened::find(directory, &object, seated)? else {
-            return Err(missing(directory, name));
+        let Some(found) = Opened::find(home, seated)? else {
+            return Err(missing(home));
         };
+        let text = found.name();
         if !found.writable && role != Role::Observer {
             return Err(found.not_allowed("write to"));
         }
         check_role(found.descriptor(), role, &text)?;
+        if role != Role::Observer && found.is_of_earlier_boot() {
+            return Err(Error::EarlierBoot { path: home.path() });
+        }
         let rights = match (role, found.writable) {
             (Role::Producer, true) => Rights::Produce,
             (_, true) => Rights::Read,
@@ -147,13 +150,25 @@ pub(crate) fn open(
             if found.may_retire() && found.retire(until, &text)?.is_ok() {
                 continue;
             }
-            return Err(missing(directory, name));
+            return Err(missing(home));
         }
         if !seated || !found.writable {
             return found.attach(segment, None);
         }
         return found.sit(segment, role, &text);
     }
+}
+
+/// Creates the stream that `wanted` describes in an object that has no name and nobody can cut off, and sits down for
+/// `role`.
+pub(crate) fn create_anonymous(wanted: &Descriptor, role: Role) -> Result<Attachment, Error> {
+    let name = wanted.full_name();
+    let place = Path::new("anonymous memory");
+    check_role(wanted, role, &name)?;
+    let make = |bytes| Unnamed::sealed(&name, bytes).map_err(|error| Error::os("make", place, error));
+    let built = build(wanted, role, place, make)?;
+    let given = built.object.reopen().map_err(|error| Error::os("open again", place, error))?;
+    Ok(built.attachment(Home::Given(Arc::new(given))))
 }
 
 /// Creates the stream that `wanted` describes, or carries on with it, and sits down for `role`.
@@ -167,15 +182,17 @@ pub(crate) fn create(
     gate_timeout: Duration,
 ) -> Result<Attachment, Error> {
     let until = until_over(gate_timeout);
-    let object = directory.object(name);
     let text = name.to_string();
     let mut directory = directory.clone();
     check_role(wanted, role, &text)?;
     loop {
-        let Some(found) = Opened::find(&directory, &object, true)? else {
-            match build(&directory, &object, wanted, role, access) {
-                Ok(Some(attachment)) => return Ok(attachment),
-                Ok(None) => continue, // somebody was faster: take theirs
+        let home = Home::named(&directory, name);
+        let Some(found) = Opened::find(&home, true)? else {
+            let make = |bytes| directory.create_unnamed(bytes, access);
+            let built = build(wanted, role, directory.path(), make);
+            match built.and_then(|built| Ok((directory.link(&built.object, &directory.object(name))?, built))) {
+                Ok((true, built)) => return Ok(built.attachment(home)),
+                Ok((false, _)) => continue, // somebody was faster: take theirs
                 Err(Error::Os { source, .. })
                     if source.kind() == io::ErrorKind::NotFound && Instant::now() < until =>
                 {
@@ -195,7 +212,7 @@ pub(crate) fn create(
         if !found.writable {
             return Err(found.not_allowed("write to"));
         }
-        let same = found.descriptor().parameters() == wanted.parameters();
+        let same = found.descriptor().parameters() == wanted.parameters() && !found.is_of_earlier_boot();
         if same && existing == Existing::Resume {
             if !found.pass(Mode::Shared, until, &text)? {
                 continue;
@@ -242,59 +259,63 @@ fn describe(descriptor: &Descriptor) -> String {
     format!("{} {}, {} frames retained", descriptor.kind, descriptor.summary(), descriptor.capacity)
 }
 
-/// Builds the whole object without a name, sits down in it, and links it. `None`: the name is taken.
+/// An object that is whole, with its creator in its seat, and has no name yet.
+struct Built {
+    object: Unnamed,
+    segment: Arc<Segment>,
+    lock: LockFile,
+    seat: Option<Seat>,
+}
+
+impl Built {
+    fn attachment(self, home: Home) -> Attachment {
+        let Self { segment, lock, seat, .. } = self;
+        Attachment { segment, lock: Arc::new(lock), seat, home, buried: Cell::default() }
+    }
+}
+
+/// Builds the whole object in what `make` makes of its size, and sits down in it.
 fn build(
-    directory: &Directory,
-    object: &str,
     wanted: &Descriptor,
     role: Role,
-    access: Access,
-) -> Result<Option<Attachment>, Error> {
+    place: &Path,
+    make: impl FnOnce(u64) -> Result<Unnamed, Error>,
+) -> Result<Built, Error> {
     let too_large = || Error::parameter("the ring would be too large to exist: retain less");
     let bytes = wanted.encode().ok_or_else(too_large)?;
     let regions = wanted.regions().ok_or_else(too_large)?;
-    let file = directory.create_unnamed(regions.total, access)?;
-    let failed = |operation| move |error| Error::os(operation, directory.path(), error);
-    file.write_all_at(&bytes, 0).map_err(failed("write an object in"))?;
-    let whole = Segment::map(&file, wanted.clone(), Rights::Produce).map_err(failed("map an object in"))?;
+    let object = make(regions.total)?;
+    let failed = |operation| move |error| Error::os(operation, place, error);
+    object.write_all_at(&bytes, 0).map_err(failed("write an object in"))?;
+    let whole = Segment::map(&object, wanted.clone(), Rights::Produce).map_err(failed("map an object in"))?;
     whole.initialise();
     let segment = match role {
         Role::Producer => whole,
-        _ => Segment::map(&file, wanted.clone(), Rights::Read).map_err(failed("map an object in"))?,
+        _ => Segment::map(&object, wanted.clone(), Rights::Read).map_err(failed("map an object in"))?,
     };
-    let lock = LockFile::open(|| file.reopen()).map_err(failed("open an object again in"))?;
+    let lock = LockFile::open(|| object.reopen()).map_err(failed("open an object again in"))?;
     let mut seat = seat::take(&lock, &segment, role).map_err(failed("take a seat in an object in"))?.ok();
     if let Some(seat) = &mut seat {
         seat::settle(&segment, seat);
     }
-    if !directory.link(&file, object)? {
-        return Ok(None);
-    }
-    let (lock, directory, object) = (Arc::new(lock), directory.clone(), object.into());
-    Ok(Some(Attachment { segment, lock, seat, directory, object, buried: Cell::default() }))
+    Ok(Built { object, segment, lock, seat })
 }
 
 /// Removes a stream, unless a producer, consumer or lossless reader holds it; with `force`, even then. Those who
 /// have it open are told.
-pub(crate) fn remove(
-    directory: &Directory,
-    name: &Name,
-    force: bool,
-    gate_timeout: Duration,
-) -> Result<(), Error> {
-    let object = directory.object(name);
-    let found = match Opened::find(directory, &object, true) {
+pub(crate) fn remove(home: &Home, force: bool, gate_timeout: Duration) -> Result<(), Error> {
+    let found = match Opened::find(home, true) {
         Ok(Some(found)) => found,
-        Ok(None) => return Err(missing(directory, name)),
+        Ok(None) => return Err(missing(home)),
         Err(Error::Corrupt { .. } | Error::Layout { .. } | Error::NotAStream { .. }) if force => {
-            return directory.unlink(&object);
+            return home.unlink();
         }
         Err(error @ (Error::Corrupt { .. } | Error::Layout { .. })) => {
-            return remove_unreadable(directory, &object, error);
+            return remove_unreadable(home, error);
         }
         Err(error) => return Err(error),
     };
-    let text = name.to_string();
+    let text = found.name();
     let keepers = if force { Keepers::Nobody } else { Keepers::Holders };
     match found.retire_unless(keepers, until_over(gate_timeout), &text)? {
         Ok(()) => Ok(()),
@@ -306,14 +327,14 @@ pub(crate) fn remove(
 }
 
 /// Removes an object of ours that this build cannot read, unless somebody holds any seat of it.
-fn remove_unreadable(directory: &Directory, object: &str, why: Error) -> Result<(), Error> {
-    let path = directory.path().join(object);
+fn remove_unreadable(home: &Home, why: Error) -> Result<(), Error> {
+    let path = home.path();
     let failed = |error| Error::os("look at", &path, error);
-    let lock = LockFile::open(|| directory.open_object(object, true)).map_err(failed)?;
+    let lock = home.open(true).map_err(failed)?;
     if lock.is_held(SEAT_BYTES, GATE_BYTE - SEAT_BYTES).map_err(failed)? {
         return Err(why);
     }
-    directory.unlink(object)
+    home.unlink()
 }
 
 /// A stream that was left behind.
@@ -339,7 +360,7 @@ pub(crate) fn prune(
     for object in directory.names()? {
         let Some((name, _)) = directory.name_of(&object) else { continue };
         let text = name.to_string();
-        let found = match Opened::find(directory, &object, true) {
+        let found = match Opened::find(&Home::named(directory, &name), true) {
             Ok(Some(found)) => found,
             Err(error @ Error::Os { .. }) => {
                 removed.push(Pruned { name: text, removed: Err(error) });
@@ -360,7 +381,10 @@ pub(crate) fn prune(
 }
 
 /// What to say when a name is not there: which versions or layouts of it are.
-pub(crate) fn missing(directory: &Directory, name: &Name) -> Error {
+pub(crate) fn missing(home: &Home) -> Error {
+    let Some((directory, name)) = home.name() else {
+        return Error::NotAStream { path: home.path(), why: "it was replaced or removed".into() };
+    };
     let mut versions = Vec::new();
     for object in directory.names().unwrap_or_default() {
         let Some((found, layout)) = directory.name_of(&object) else { continue };
@@ -371,10 +395,10 @@ pub(crate) fn missing(directory: &Directory, name: &Name) -> Error {
             let path = directory.path().join(&object);
             return Error::Layout { path, found: format!("layout {layout}, this is layout {}", layout::LAYOUT) };
         }
-        if found == *name {
+        if found == name {
             continue; // retired, and about to go
         }
-        if let Ok(Some(opened)) = Opened::find(directory, &object, false) {
+        if let Ok(Some(opened)) = Opened::find(&Home::named(directory, &found), false) {
             versions.push((found.version(), opened.descriptor().summary()));
         }
     }

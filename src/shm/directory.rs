@@ -33,6 +33,15 @@ pub enum Scope {
     System,
 }
 
+/// What a directory must be on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Medium {
+    /// Memory: nothing is ever written to a disk.
+    Memory,
+    /// Whatever it is on.
+    Any,
+}
+
 /// A checked directory. Everything is done in the very directory that was checked, whatever its path leads to since.
 #[derive(Clone, Debug)]
 pub(crate) struct Directory {
@@ -98,10 +107,10 @@ pub(crate) fn effective_uid() -> u32 {
 impl Directory {
     /// Opens `path`, or the default. The default private directory is made if it is not there; one that was
     /// named by the caller must exist.
-    pub(crate) fn open(path: Option<&Path>, scope: Scope) -> Result<Self, Error> {
+    pub(crate) fn open(path: Option<&Path>, scope: Scope, medium: Medium) -> Result<Self, Error> {
         let path = whole(path, scope)?;
         loop {
-            if let Some(directory) = Self::enter(&path, scope)? {
+            if let Some(directory) = Self::enter(&path, scope, medium)? {
                 return Ok(directory);
             }
             if !is_private(&path, scope) {
@@ -120,7 +129,7 @@ impl Directory {
     /// object in it.
     pub(crate) fn existing(path: Option<&Path>, scope: Scope) -> Result<Option<Self>, Error> {
         let path = whole(path, scope)?;
-        match Self::enter(&path, scope)? {
+        match Self::enter(&path, scope, Medium::Any)? {
             None if !is_private(&path, scope) => {
                 Err(Error::os("find the directory", &path, io::ErrorKind::NotFound.into()))
             }
@@ -133,11 +142,12 @@ impl Directory {
         if !is_private(&self.path, self.scope) {
             return Ok(None);
         }
-        Self::open(Some(&self.path), self.scope).map(Some)
+        Self::open(Some(&self.path), self.scope, Medium::Memory).map(Some)
     }
 
-    /// Opens the directory and checks what it opened: nobody else may plant or remove objects in it, and it is memory.
-    fn enter(path: &Path, scope: Scope) -> Result<Option<Self>, Error> {
+    /// Opens the directory and checks what it opened: nobody else may plant or remove objects in it, and it is memory, if
+    /// that matters.
+    fn enter(path: &Path, scope: Scope, medium: Medium) -> Result<Option<Self>, Error> {
         let unfit = |why: String| Err(Error::UnfitDirectory { path: path.into(), why });
         let here = match OpenDirectory::open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -167,7 +177,7 @@ impl Directory {
             }
             _ => {}
         }
-        if let Some(why) = here.unfit().map_err(|error| Error::os("ask for the file system of", path, error))? {
+        if let Some(why) = here.unfit(medium).map_err(|error| Error::os("ask for the file system of", path, error))? {
             return unfit(why.into());
         }
         Ok(Some(Self { path: path.into(), here: Arc::new(here), scope }))
@@ -271,15 +281,6 @@ impl Directory {
     /// Opens an object. Never follows a symlink, never blocks on a FIFO.
     pub(crate) fn open_object(&self, name: &str, write: bool) -> io::Result<File> {
         self.here.open_file(name, write)
-    }
-
-    /// Maps the object that `file` is, by `map`, so that no mapping keeps the open that holds the locks.
-    pub(crate) fn with_open_to_map<R>(
-        file: &File,
-        write: bool,
-        map: impl FnOnce(&File) -> io::Result<R>,
-    ) -> io::Result<R> {
-        system::with_open_to_map(file, write, map)
     }
 
     /// Whether `name` still leads to the object that `file` is.

@@ -3,14 +3,14 @@
 
 #![allow(unsafe_code)]
 
-use super::directory::Entry;
+use super::directory::{Entry, Medium};
 use super::lock::LockFile;
 use core::ops::Deref;
 use core::ptr::NonNull;
 use std::ffi::CString;
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, FromRawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -56,9 +56,9 @@ impl OpenDirectory {
     }
 
     /// Why objects cannot be kept in it.
-    pub(super) fn unfit(&self) -> io::Result<Option<&'static str>> {
-        if self.file_system()?.f_type != libc::TMPFS_MAGIC {
-            return Ok(Some("it is not on a tmpfs: name a directory below /dev/shm"));
+    pub(super) fn unfit(&self, medium: Medium) -> io::Result<Option<&'static str>> {
+        if medium == Medium::Memory && !is_memory(&self.opened)? {
+            return Ok(Some("it is not on a tmpfs: name a directory below /dev/shm, or make the stream in a file"));
         }
         let found = self.metadata()?;
         let is_here = |there: Metadata| (there.dev(), there.ino()) == (found.dev(), found.ino());
@@ -69,21 +69,15 @@ impl OpenDirectory {
         })
     }
 
+
     /// Bytes that an object here could have. tmpfs promises more than there is: allocating past the memory would bring
     /// the machine down before it fails. So both the file system and the memory must have room.
     pub(super) fn free_bytes(&self) -> u64 {
-        let room = self.file_system().map_or(u64::MAX, |on| on.f_bavail.saturating_mul(on.f_bsize as u64));
-        room.min(available_memory().unwrap_or(u64::MAX))
-    }
-
-    fn file_system(&self) -> io::Result<libc::statfs> {
-        let mut found = core::mem::MaybeUninit::<libc::statfs>::uninit();
-        // SAFETY: the descriptor is open, and the result has room for the answer.
-        if unsafe { libc::fstatfs(self.opened.as_raw_fd(), found.as_mut_ptr()) } != 0 {
-            return Err(io::Error::last_os_error());
+        let room = file_system(&self.opened).map_or(u64::MAX, |on| on.f_bavail.saturating_mul(on.f_bsize as u64));
+        match is_memory(&self.opened) {
+            Ok(true) => room.min(available_memory().unwrap_or(u64::MAX)),
+            _ => room,
         }
-        // SAFETY: the call succeeded, so it filled the result.
-        Ok(unsafe { found.assume_init() })
     }
 
     /// What has this name in it, not following a symlink.
@@ -137,6 +131,25 @@ impl OpenDirectory {
 pub(crate) struct Unnamed(File);
 
 impl Unnamed {
+    /// An object that never has a name, of `bytes` zeroes. Nobody can change its size. `name` is for listings.
+    pub(crate) fn sealed(name: &str, bytes: u64) -> io::Result<Self> {
+        let name = CString::new(format!("annulus.{name}"))?;
+        // SAFETY: the name is a terminated string that lives through the call.
+        let made = unsafe { libc::memfd_create(name.as_ptr(), libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING) };
+        if made == -1 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: it was made here, and is nobody else's.
+        let object = Self(unsafe { File::from_raw_fd(made) });
+        let length = libc::off_t::try_from(bytes).map_err(|_| io::Error::from_raw_os_error(libc::EFBIG))?;
+        object.allocate(length)?;
+        // SAFETY: a plain system call on a descriptor that is ours.
+        if unsafe { libc::fcntl(made, libc::F_ADD_SEALS, SEALS | libc::F_SEAL_SEAL) } == -1 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(object)
+    }
+
     /// Another open of it.
     pub(crate) fn reopen(&self) -> io::Result<File> {
         reopen(&self.0, true)
@@ -172,10 +185,24 @@ impl Deref for Unnamed {
     }
 }
 
+const SEALS: libc::c_int = libc::F_SEAL_SHRINK | libc::F_SEAL_GROW;
+
+/// Whether nobody can change the size of the object that `file` is.
+pub(super) fn is_sealed(file: &File) -> bool {
+    // SAFETY: a plain system call on a descriptor that is open.
+    let seals = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GET_SEALS) };
+    seals != -1 && seals & SEALS == SEALS
+}
+
+/// What is known of where the object is that `file` is.
+pub(super) fn path_of(file: &File) -> PathBuf {
+    fs::read_link(own_path(file)).unwrap_or_else(|_| own_path(file))
+}
+
 /// Maps the object that `file` is, by `map`, through another open of it. A mapping keeps the open that it was made
 /// through, also in a child that inherits it; were that the open that holds the locks, a dead parent's
 /// seat would stay held for as long as its child lives.
-pub(super) fn with_open_to_map<R>(
+pub(crate) fn with_open_to_map<R>(
     file: &File,
     write: bool,
     map: impl FnOnce(&File) -> io::Result<R>,
@@ -183,7 +210,23 @@ pub(super) fn with_open_to_map<R>(
     map(&reopen(file, write)?)
 }
 
-fn reopen(file: &File, write: bool) -> io::Result<File> {
+/// Whether it is on a tmpfs.
+pub(super) fn is_memory(file: &File) -> io::Result<bool> {
+    Ok(file_system(file)?.f_type == libc::TMPFS_MAGIC)
+}
+
+fn file_system(file: &File) -> io::Result<libc::statfs> {
+    let mut found = core::mem::MaybeUninit::<libc::statfs>::uninit();
+    // SAFETY: the descriptor is open, and the result has room for the answer.
+    if unsafe { libc::fstatfs(file.as_raw_fd(), found.as_mut_ptr()) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the call succeeded, so it filled the result.
+    Ok(unsafe { found.assume_init() })
+}
+
+/// Another open of the object that `file` is.
+pub(crate) fn reopen(file: &File, write: bool) -> io::Result<File> {
     OpenOptions::new().read(true).write(write).custom_flags(libc::O_CLOEXEC).open(own_path(file))
 }
 

@@ -9,7 +9,8 @@ use crate::index::{self, FRAME_BYTES_MAX};
 use crate::lifecycle::{self, Attachment, Existing};
 use crate::name::Name;
 use crate::seat::{Role, program};
-use crate::shm::directory::{Access, Directory, Scope};
+use crate::shm::directory::{Access, Directory, Medium, Scope};
+use crate::shm::home::Backend;
 use crate::shm::map::page_bytes;
 use crate::time::{boot_id, monotonic_ns, utc_ns};
 use bytemuck::Pod;
@@ -52,6 +53,7 @@ pub enum AtLimit {
 #[must_use = "nothing is created before a verb: producer() or consumer()"]
 pub struct Builder {
     name: String,
+    backend: Backend,
     directory: Option<PathBuf>,
     scope: Scope,
     group: Option<u32>,
@@ -98,6 +100,7 @@ pub struct Builder {
 pub fn create(name: impl AsRef<str>) -> Builder {
     Builder {
         name: name.as_ref().into(),
+        backend: Backend::Posix,
         directory: None,
         scope: Scope::User,
         group: None,
@@ -242,7 +245,14 @@ impl Builder {
         self
     }
 
-    /// Another directory than the default. It must exist, on a tmpfs, and nobody else may remove files in it.
+    /// What the stream's memory is (default: [`Backend::Posix`]). Who opens it need not know.
+    pub fn backend(mut self, backend: Backend) -> Self {
+        self.backend = backend;
+        self
+    }
+
+    /// Another directory than the default. It must exist, on a tmpfs unless it is for a [file](Backend::File), and nobody
+    /// else may remove files in it.
     pub fn directory(mut self, path: impl Into<PathBuf>) -> Self {
         self.directory = Some(path.into());
         self
@@ -345,7 +355,15 @@ impl Builder {
     fn attach(self, format: SampleFormat, size: usize, role: Role) -> Result<Attachment, Error> {
         let name = Name::parse(&self.name)?;
         let wanted = self.describe(&name, format, size)?;
-        let directory = Directory::open(self.directory.as_deref(), self.scope)?;
+        let medium = match self.backend {
+            Backend::Anonymous => return lifecycle::create_anonymous(&wanted, role),
+            Backend::File if self.directory.is_none() => {
+                return Err(Error::parameter("a stream in a file is made in a directory of your choice: say which"));
+            }
+            Backend::File => Medium::Any,
+            Backend::Posix => Medium::Memory,
+        };
+        let directory = Directory::open(self.directory.as_deref(), self.scope, medium)?;
         lifecycle::create(&directory, &name, &wanted, role, self.existing, Access { group: self.group, mode: self.mode }, self.gate_timeout)
     }
 

@@ -14,6 +14,7 @@ use crate::ring::{Frames, ReadError};
 use crate::wait::{Fences, Wait};
 use bytemuck::Pod;
 use core::fmt;
+use std::os::fd::OwnedFd;
 
 /// Takes frames out of an spsc ring, in order, each once. There is one, also between processes.
 ///
@@ -123,6 +124,15 @@ impl<T: Pod> Consumer<T> {
     /// ask now and then, and open the name again. Asks the system.
     pub fn is_named(&self) -> bool {
         self.attachment.is_named()
+    }
+
+    /// A descriptor of the stream's object, to give to another process: over a Unix socket, or to a child. It opens the
+    /// stream with [`open_fd`](crate::open_fd). Where that is the only way, the object lives while anybody has one.
+    ///
+    /// # Errors
+    /// What the system refuses: too many open files, for instance.
+    pub fn share(&self) -> Result<OwnedFd, Error> {
+        self.attachment.share()
     }
 
     /// What the stream is.

@@ -14,6 +14,7 @@ use crate::seat::Role;
 use crate::wait::{Fences, Wait};
 use bytemuck::Pod;
 use core::fmt;
+use std::os::fd::OwnedFd;
 
 /// Takes frames out of a work queue, together with others: each frame goes to exactly one of them.
 ///
@@ -132,6 +133,15 @@ impl<T: Pod> GroupConsumer<T> {
     /// ask now and then, and open the name again. Asks the system.
     pub fn is_named(&self) -> bool {
         self.attachment.is_named()
+    }
+
+    /// A descriptor of the queue's object, to give to another process: over a Unix socket, or to a child. It opens the
+    /// queue with [`open_fd`](crate::open_fd). Where that is the only way, the object lives while anybody has one.
+    ///
+    /// # Errors
+    /// What the system refuses: too many open files, for instance.
+    pub fn share(&self) -> Result<OwnedFd, Error> {
+        self.attachment.share()
     }
 
     /// What the queue is.

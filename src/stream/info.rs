@@ -11,6 +11,7 @@ use crate::lifecycle::{self, Attachment, Opened, Pruned};
 use crate::seat::{self, Role};
 use crate::segment::{Rights, Segment};
 use crate::shm::directory::{Directory, Scope};
+use crate::shm::home::{Backend, Home};
 use crate::shm::lock::LockFile;
 use crate::sync::Ordering::{Acquire, Relaxed, SeqCst};
 use crate::time::{monotonic_ns, system_time};
@@ -73,6 +74,10 @@ pub struct Info {
     pub instance: [u8; 16],
     /// Where the object is.
     pub path: PathBuf,
+    /// What its memory is.
+    pub backend: Backend,
+    /// It is from before the machine was started anew: what it holds may be torn or old. Only of a [`Backend::File`].
+    pub earlier_boot: bool,
     /// Bytes of the object.
     pub bytes: u64,
     /// Who can find it.
@@ -87,7 +92,7 @@ pub struct Info {
 
 impl Info {
     /// Of the object that `file` is.
-    pub(crate) fn new(of: &Descriptor, path: PathBuf, file: &File, scope: Scope) -> Self {
+    pub(crate) fn new(of: &Descriptor, home: &Home, file: &File) -> Self {
         let access = file.metadata().ok();
         let access = access.map_or((0, 0, 0), |found| (found.uid(), found.gid(), found.mode() & 0o7777));
         Self {
@@ -114,9 +119,11 @@ impl Info {
             start_time: of.start_time_ns.and_then(system_time),
             created: system_time(of.created_utc_ns).unwrap_or(UNIX_EPOCH),
             instance: of.instance,
-            path,
+            path: home.path(),
+            backend: home.backend(file),
+            earlier_boot: lifecycle::is_of_earlier_boot(of),
             bytes: of.regions().map_or(0, |regions| regions.total),
-            scope,
+            scope: home.scope(),
             owner: access.0,
             group: access.1,
             mode: access.2,
@@ -124,7 +131,7 @@ impl Info {
     }
 
     pub(crate) fn of(attachment: &Attachment) -> Self {
-        Self::new(attachment.segment().descriptor(), attachment.path(), attachment.lock(), attachment.scope())
+        Self::new(attachment.segment().descriptor(), attachment.home(), attachment.lock())
     }
 
     /// With the version: `ecg@v2`.
@@ -296,9 +303,9 @@ pub struct Status {
 }
 
 impl Status {
-    pub(crate) fn look(found: &Opened, path: PathBuf) -> Result<Self, Error> {
+    pub(crate) fn look(found: &Opened) -> Result<Self, Error> {
         let segment = found.map(Rights::Look)?;
-        let info = Info::new(found.descriptor(), path, found.lock(), found.scope());
+        let info = Info::new(found.descriptor(), found.home(), found.lock());
         let lanes: Vec<LaneStatus> =
             (0..info.lanes).map(|lane| LaneStatus::look(found, &segment, lane)).collect();
         let sum = |of: fn(&LaneStatus) -> u64| lanes.iter().map(of).fold(0, u64::wrapping_add);
@@ -385,9 +392,10 @@ fn list_directory(directory: Option<Directory>) -> Result<Vec<Listed>, Error> {
     for object in directory.names()? {
         let path = directory.path().join(&object);
         let name = directory.name_of(&object).map_or_else(|| object.clone(), |(name, _)| name.to_string());
-        let status = match Opened::find(&directory, &object, false) {
+        let home = Home::Named { directory: directory.clone(), object };
+        let status = match Opened::find(&home, false) {
             Ok(None) => continue, // it left while we looked
-            Ok(Some(found)) => Status::look(&found, path.clone()),
+            Ok(Some(found)) => Status::look(&found),
             Err(error) => Err(error),
         };
         listed.push(Listed { name, path, status });

@@ -18,7 +18,7 @@ pub use consumer::{Chunk, Consumer};
 pub use group::GroupConsumer;
 pub use info::{Attached, Info, LaneStatus, Listed, ProducerState, Status, list, list_in, prune};
 pub use observer::Observer;
-pub use open::{Open, Start, open};
+pub use open::{Open, Start, open, open_fd};
 pub use polled::Polled;
 pub use producer::{Producer, Reservation};
 pub use waitset::{Member, WaitSet, Waitable};

@@ -7,9 +7,13 @@ use crate::lifecycle::{self, Attachment, Opened};
 use crate::name::Name;
 use crate::seat::Role;
 use crate::shm::directory::{Directory, Scope};
+use crate::shm::home::Home;
 use bytemuck::Pod;
 use core::time::Duration;
+use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Where an observer starts.
@@ -31,7 +35,7 @@ pub enum Start {
 #[derive(Clone, Debug)]
 #[must_use = "nothing is opened before a verb, such as observer()"]
 pub struct Open {
-    name: String,
+    source: Source,
     directory: Option<PathBuf>,
     scope: Scope,
     start: Start,
@@ -59,8 +63,44 @@ pub struct Open {
 /// # Ok(()) }
 /// ```
 pub fn open(name: impl AsRef<str>) -> Open {
-    Open {
-        name: name.as_ref().into(),
+    Open::of(Source::Name(name.as_ref().into()))
+}
+
+/// Starts to open a stream that somebody gave us a [descriptor](Producer::share) of: over a Unix socket, or inherited by a
+/// child. It needs no name, and nothing of the file system. The descriptor can be closed, or given on, afterwards: each
+/// handle has an open of its own.
+///
+/// ```
+/// use annulus::{Backend, Start, Wait};
+///
+/// # #[cfg(target_os = "linux")]
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut producer = annulus::create("private").backend(Backend::Anonymous).producer::<u32>()?;
+/// producer.push(&[1, 2, 3])?;
+/// let given = producer.share()?; // to a process that got it over a socket
+///
+/// let mut reader = annulus::open_fd(given).start(Start::Oldest).observer::<u32>()?;
+/// let mut block = [0; 8];
+/// assert_eq!(reader.read(&mut block, Wait::new())?.frames, 3);
+/// # Ok(()) }
+/// # #[cfg(not(target_os = "linux"))]
+/// # fn main() {}
+/// ```
+pub fn open_fd(descriptor: impl Into<OwnedFd>) -> Open {
+    Open::of(Source::Given(Arc::new(File::from(descriptor.into()))))
+}
+
+/// Which stream to open.
+#[derive(Clone, Debug)]
+enum Source {
+    Name(String),
+    Given(Arc<File>),
+}
+
+impl Open {
+    fn of(source: Source) -> Self {
+      Open {
+        source,
         directory: None,
         scope: Scope::User,
         start: Start::Now,
@@ -69,10 +109,9 @@ pub fn open(name: impl AsRef<str>) -> Open {
         lossless: false,
         appear_within: Duration::ZERO,
         gate_timeout: lifecycle::GATE_TIMEOUT,
+      }
     }
-}
 
-impl Open {
     /// Where an observer starts (default: with the next frame).
     pub fn start(mut self, start: Start) -> Self {
         self.start = start;
@@ -212,12 +251,9 @@ impl Open {
     /// # Errors
     /// [`Error::NotFound`], and whatever makes it unusable.
     pub fn status(self) -> Result<Status, Error> {
-        self.when_there(|name| {
-            let directory = self.place(name)?;
-            match Opened::find(&directory, &directory.object(name), false)? {
-                Some(found) => Status::look(&found, directory.path().join(directory.object(name))),
-                None => Err(lifecycle::missing(&directory, name)),
-            }
+        self.when_there(|home| match Opened::find(home, false)? {
+            Some(found) => Status::look(&found),
+            None => Err(lifecycle::missing(home)),
         })
     }
 
@@ -241,13 +277,20 @@ impl Open {
     }
 
     fn take_away(&self, force: bool) -> Result<(), Error> {
-        let name = Name::parse(&self.name)?;
-        lifecycle::remove(&self.place(&name)?, &name, force, self.gate_timeout)
+        if let Source::Given(_) = self.source {
+            return Err(Error::parameter("a stream that was given as a descriptor is not removed: it is gone when all have closed it"));
+        }
+        lifecycle::remove(&self.home()?, force, self.gate_timeout)
     }
 
-    fn place(&self, name: &Name) -> Result<Directory, Error> {
+    fn home(&self) -> Result<Home, Error> {
+        let name = match &self.source {
+            Source::Given(file) => return Ok(Home::Given(Arc::clone(file))),
+            Source::Name(name) => Name::parse(name)?,
+        };
         let missing = || Error::NotFound { name: name.to_string(), versions: Vec::new() };
-        Directory::existing(self.directory.as_deref(), self.scope)?.ok_or_else(missing)
+        let directory = Directory::existing(self.directory.as_deref(), self.scope)?.ok_or_else(missing)?;
+        Ok(Home::named(&directory, &name))
     }
 
     fn attach_to_observe(self) -> Result<Attachment, Error> {
@@ -262,17 +305,14 @@ impl Open {
         if self.lane != 0 && matches!(role, Role::Producer | Role::Consumer) {
             return Err(Error::parameter("a lane is chosen by who observes: producers and consumers have theirs"));
         }
-        self.when_there(|name| {
-            lifecycle::open(&self.place(name)?, name, role, self.seated, self.gate_timeout)
-        })
+        self.when_there(|home| lifecycle::open(home, role, self.seated, self.gate_timeout))
     }
 
     /// Tries until the stream is there, for as long as the caller wants to wait for that.
-    fn when_there<R>(&self, attempt: impl Fn(&Name) -> Result<R, Error>) -> Result<R, Error> {
-        let name = Name::parse(&self.name)?;
+    fn when_there<R>(&self, attempt: impl Fn(&Home) -> Result<R, Error>) -> Result<R, Error> {
         let until = Instant::now().checked_add(self.appear_within);
         loop {
-            match attempt(&name) {
+            match self.home().and_then(|home| attempt(&home)) {
                 Err(Error::NotFound { .. }) if until.is_none_or(|until| Instant::now() < until) => {
                     std::thread::sleep(Duration::from_millis(5));
                 }

@@ -16,6 +16,7 @@ use crate::wait::Fences;
 use bytemuck::Pod;
 use core::fmt;
 use core::time::Duration;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 /// Pushes frames into a stream or ring. There is one per lane, also between processes.
@@ -180,6 +181,15 @@ impl<T: Pod> Producer<T> {
     /// under it: then it cannot tell.
     pub fn is_named(&self) -> bool {
         self.attachment.is_named()
+    }
+
+    /// A descriptor of the stream's object, to give to another process: over a Unix socket, or to a child. It opens the
+    /// stream with [`open_fd`](crate::open_fd). Where that is the only way, the object lives while anybody has one.
+    ///
+    /// # Errors
+    /// What the system refuses: too many open files, for instance.
+    pub fn share(&self) -> Result<OwnedFd, Error> {
+        self.attachment.share()
     }
 
     /// What the stream is.

@@ -1,0 +1,133 @@
+//! Where an object is found again: under a name in a directory, or nowhere.
+
+use super::directory::{Directory, Scope};
+use super::lock::LockFile;
+use super::system;
+use crate::error::Error;
+use crate::name::Name;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// What a stream's memory is: what outlives whom, and who can find it.
+///
+/// | backend | found by | stays | mapped twice |
+/// |---|---|---|---|
+/// | `Posix` | name | until the last one leaves, or it is removed; after a crash; not after a reboot | yes |
+/// | `File` | name, in its directory | as `Posix`; also after a reboot, but then it vouches for nothing | yes |
+/// | `Anonymous` | whom a [descriptor](crate::Producer::share) is given | while anybody has one | yes |
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Backend {
+    /// A POSIX shared memory object: a file on a tmpfs, in the [directory](crate::Builder::directory) for streams.
+    #[default]
+    Posix,
+    /// A file on any disk of this machine, in a [directory](crate::Builder::directory) that must be named. The system writes it
+    /// back now and then, and a push may have to wait for that.
+    File,
+    /// Memory without a name, sealed: nobody can cut it off, whoever has it. Linux only.
+    Anonymous,
+}
+
+/// Where the lifecycle finds an object, and takes its name away.
+#[derive(Clone, Debug)]
+pub(crate) enum Home {
+    /// Under a file name in a directory.
+    Named { directory: Directory, object: String },
+    /// It has no name, or it does not matter here: who was given a descriptor has it. Not the descriptor of a
+    /// [`LockFile`], which would keep the locks of its opener.
+    Given(Arc<File>),
+}
+
+impl Home {
+    pub(crate) fn named(directory: &Directory, name: &Name) -> Self {
+        Self::Named { directory: directory.clone(), object: directory.object(name) }
+    }
+
+    /// The stream's name there, if it has one.
+    pub(crate) fn name(&self) -> Option<(&Directory, Name)> {
+        match self {
+            Self::Named { directory, object } => directory.name_of(object).map(|(name, _)| (directory, name)),
+            Self::Given(_) => None,
+        }
+    }
+
+    /// For messages.
+    pub(crate) fn path(&self) -> PathBuf {
+        match self {
+            Self::Named { directory, object } => directory.path().join(object),
+            Self::Given(file) => system::path_of(file),
+        }
+    }
+
+    pub(crate) fn scope(&self) -> Scope {
+        match self {
+            Self::Named { directory, .. } => directory.scope(),
+            Self::Given(_) => Scope::User,
+        }
+    }
+
+    /// Whether others than its owner may find it here.
+    pub(crate) fn is_shared(&self) -> bool {
+        matches!(self, Self::Named { directory, .. } if directory.is_shared())
+    }
+
+    /// What the memory of the object is that `file` is.
+    pub(crate) fn backend(&self, file: &File) -> Backend {
+        match file.metadata() {
+            Ok(found) if found.nlink() == 0 && system::is_sealed(file) => Backend::Anonymous,
+            _ if system::is_memory(file).unwrap_or(true) => Backend::Posix,
+            _ => Backend::File,
+        }
+    }
+
+    /// Opens the object for oneself. Never follows a symlink, never blocks on a FIFO.
+    pub(crate) fn open(&self, write: bool) -> io::Result<LockFile> {
+        LockFile::open(|| match self {
+            Self::Named { directory, object } => directory.open_object(object, write),
+            Self::Given(file) => system::reopen(file, write),
+        })
+    }
+
+    /// Why what was opened may not be taken for one of our objects; `None` if it may.
+    pub(crate) fn distrust(&self, file: &File) -> io::Result<Option<String>> {
+        match self {
+            Self::Named { directory, .. } => directory.distrust(file),
+            // It was given, not found: whose it is is the giver's matter. But nobody may cut it off under us.
+            Self::Given(_) if file.metadata()?.nlink() == 0 && !system::is_sealed(file) => {
+                Ok(Some("it has no name and is not sealed: anybody who has it could cut it off".into()))
+            }
+            Self::Given(_) => Ok((!file.metadata()?.is_file()).then(|| "it is not a regular file".into())),
+        }
+    }
+
+    /// Whether the name still leads to the object that `file` is.
+    pub(crate) fn is_named(&self, file: &File) -> io::Result<bool> {
+        match self {
+            Self::Named { directory, object } => directory.is_named(object, file),
+            Self::Given(_) => Ok(true),
+        }
+    }
+
+    /// Whether we may take the name away.
+    pub(crate) fn may_unlink(&self, file: &File) -> bool {
+        matches!(self, Self::Named { directory, .. } if directory.may_unlink(file))
+    }
+
+    pub(crate) fn unlink(&self) -> Result<(), Error> {
+        match self {
+            Self::Named { directory, object } => directory.unlink(object),
+            Self::Given(_) => Ok(()),
+        }
+    }
+
+    /// That we may not do `operation` to it.
+    pub(crate) fn not_allowed(&self, operation: &'static str) -> Error {
+        match self {
+            Self::Named { directory, object } => directory.not_allowed(operation, object),
+            Self::Given(_) => Error::os(operation, &self.path(), io::ErrorKind::PermissionDenied.into()),
+        }
+    }
+}
