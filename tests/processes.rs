@@ -41,11 +41,11 @@ fn main() -> ExitCode {
 }
 
 fn stream(place: &Path) -> annulus::Builder {
-    annulus::create("s").directory(place).rate(1000.0).retain(Duration::from_secs(10))
+    annulus::create("s").directory(place).backend(support::backend()).rate(1000.0).retain(Duration::from_secs(10))
 }
 
 fn queue(place: &Path) -> annulus::Builder {
-    annulus::create("q").directory(place).kind(Kind::Spsc).capacity(4096)
+    annulus::create("q").directory(place).backend(support::backend()).kind(Kind::Spsc).capacity(4096)
 }
 
 fn play(role: &str, place: &Path) {
@@ -551,7 +551,7 @@ fn parent(place: &Path) {
 
 /// With one seat for a recorder; some 100 KB, which is passed in no time.
 fn recorded(place: &Path, at_limit: AtLimit) -> annulus::Builder {
-    annulus::create("r").directory(place).capacity(12_000).lossless(1).at_limit(at_limit)
+    annulus::create("r").directory(place).backend(support::backend()).capacity(12_000).lossless(1).at_limit(at_limit)
 }
 
 /// Reads every frame to the end, and says how many, and what it lost where.

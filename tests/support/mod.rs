@@ -15,14 +15,27 @@ use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A private directory on tmpfs of its own, removed with everything in it.
+/// What the streams of a test are made of: `ANNULUS_TEST_BACKEND`, as `ci/backends.sh` sets it.
+pub fn backend() -> annulus::Backend {
+    match std::env::var("ANNULUS_TEST_BACKEND").as_deref() {
+        Err(_) | Ok("posix") => annulus::Backend::Posix,
+        Ok("file") => annulus::Backend::File,
+        Ok(other) => panic!("ANNULUS_TEST_BACKEND={other}: use posix or file"),
+    }
+}
+
+/// A private directory of its own, removed with everything in it: on tmpfs, or on the disk where streams are files there.
 pub struct Place(PathBuf);
 
 impl Place {
     pub fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = PathBuf::from(format!("/dev/shm/annulus-test-{}-{count}", std::process::id()));
+        let base = match backend() {
+            annulus::Backend::File => option_env!("CARGO_TARGET_TMPDIR").expect("files are for tests in tests/"),
+            _ => "/dev/shm",
+        };
+        let path = Path::new(base).join(format!("annulus-test-{}-{count}", std::process::id()));
         fs::DirBuilder::new().mode(0o700).create(&path).unwrap();
         Self(path)
     }
@@ -32,7 +45,7 @@ impl Place {
     }
 
     pub fn create(&self, name: &str) -> annulus::Builder {
-        annulus::create(name).directory(&self.0)
+        annulus::create(name).directory(&self.0).backend(backend())
     }
 
     pub fn open(&self, name: &str) -> annulus::Open {

@@ -50,7 +50,7 @@ impl Form {
 
     pub fn create(self, place: &Path) -> Builder {
         let ring =
-            annulus::create("s").directory(place).capacity(CAPACITY).readers(OBSERVERS).gate_timeout(LONG);
+            annulus::create("s").directory(place).backend(super::backend()).capacity(CAPACITY).readers(OBSERVERS).gate_timeout(LONG);
         match self {
             Self::Spsc => ring.kind(Kind::Spsc),
             Self::Mpmc => ring.kind(Kind::Mpmc).producers(2).consumers(2),
