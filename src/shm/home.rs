@@ -87,7 +87,8 @@ impl Home {
     pub(crate) fn open(&self, write: bool) -> io::Result<LockFile> {
         LockFile::open(|| match self {
             Self::Named { directory, object } => directory.open_object(object, write),
-            Self::Given(file) => system::reopen(file, write),
+            Self::Given(file) if file.metadata()?.is_file() => system::reopen(file, write),
+            Self::Given(_) => Err(io::Error::from_raw_os_error(libc::EISDIR)), // to open a device again may do anything
         })
     }
 
@@ -99,7 +100,7 @@ impl Home {
             Self::Given(_) if file.metadata()?.nlink() == 0 && !system::is_sealed(file) => {
                 Ok(Some("it has no name and is not sealed: anybody who has it could cut it off".into()))
             }
-            Self::Given(_) => Ok((!file.metadata()?.is_file()).then(|| "it is not a regular file".into())),
+            Self::Given(_) => Ok(None),
         }
     }
 

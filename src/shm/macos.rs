@@ -5,7 +5,7 @@
 
 #![allow(unsafe_code)]
 
-use super::directory::Entry;
+use super::directory::{Entry, Medium};
 use super::lock::{LockFile, Mode};
 use crate::layout::GATE_BYTE;
 use core::mem::MaybeUninit;
@@ -63,7 +63,7 @@ impl OpenDirectory {
     }
 
     /// Why objects cannot be kept in it.
-    pub(super) fn unfit(&self) -> io::Result<Option<&'static str>> {
+    pub(super) fn unfit(&self, _: Medium) -> io::Result<Option<&'static str>> {
         let is_local = self.file_system()?.f_flags & libc::MNT_LOCAL as u32 != 0;
         Ok((!is_local).then_some("it is not on a disk of this machine, and a network's keeps neither locks nor mappings right"))
     }
@@ -224,6 +224,11 @@ pub(crate) struct Unnamed {
 }
 
 impl Unnamed {
+    /// There is no memory that could be sealed.
+    pub(crate) fn sealed(_name: &str, _bytes: u64) -> io::Result<Self> {
+        Err(io::Error::new(io::ErrorKind::Unsupported, "this system has no memory without a name that nobody can cut off"))
+    }
+
     /// Another open of it.
     pub(crate) fn reopen(&self) -> io::Result<File> {
         self.directory.open_file(&self.name, true)
@@ -260,9 +265,39 @@ impl Drop for Unnamed {
     }
 }
 
+/// Nothing can be sealed.
+pub(super) fn is_sealed(_: &File) -> bool {
+    false
+}
+
+/// There is no file system in memory.
+pub(super) fn is_memory(_: &File) -> io::Result<bool> {
+    Ok(false)
+}
+
+/// Where the object is that `file` is, as far as the system knows.
+pub(super) fn path_of(file: &File) -> PathBuf {
+    let mut bytes = [0_u8; libc::PATH_MAX as usize];
+    // SAFETY: the descriptor is open, and the buffer is as long as the call may store.
+    let asked = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETPATH, bytes.as_mut_ptr()) };
+    let path = CStr::from_bytes_until_nul(&bytes).ok().filter(|_| asked != -1);
+    path.map_or_else(PathBuf::new, |path| PathBuf::from(OsStr::from_bytes(path.to_bytes())))
+}
+
+/// Another open of the object that `file` is, by the name that it has.
+pub(crate) fn reopen(file: &File, write: bool) -> io::Result<File> {
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC;
+    let again = OpenOptions::new().read(true).write(write).custom_flags(flags).open(path_of(file))?;
+    if Entry::of(&again.metadata()?).object == Entry::of(&file.metadata()?).object {
+        Ok(again)
+    } else {
+        Err(io::ErrorKind::NotFound.into())
+    }
+}
+
 /// Maps the object that `file` is, by `map`. Here a mapping keeps the file, not the open that it was made through, so
 /// the one with the locks serves; the file cannot be opened again once it has lost its name.
-pub(super) fn with_open_to_map<R>(
+pub(crate) fn with_open_to_map<R>(
     file: &File,
     _write: bool,
     map: impl FnOnce(&File) -> io::Result<R>,

@@ -1,0 +1,330 @@
+//! What the backends of streams have of their own. That a stream is the same over each of them, the other tests show, run
+//! once more by `ci/backends.sh`.
+
+#![cfg(target_os = "linux")]
+
+mod support;
+
+use annulus::{AtLimit, Backend, Builder, Error, Existing, Kind, ProducerState, PushError, ReadError, Role, Start, Wait};
+use rustix::fs::{MemfdFlags, SealFlags};
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
+};
+use std::fs::{File, OpenOptions};
+use std::io::{IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt, FileExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+use support::Place;
+use support::actor::{self, Actor, say};
+
+const LONG: Duration = Duration::from_secs(30);
+
+fn main() -> ExitCode {
+    actor::main(
+        play,
+        tests![
+            unrelated_processes_share_a_stream_by_a_descriptor,
+            a_stream_of_each_kind_without_a_name,
+            sealed_memory_only,
+            a_descriptor_of_a_stream_with_a_name,
+            a_file_outlives_its_processes,
+            a_file_of_an_earlier_boot_vouches_for_nothing,
+            files_are_asked_for,
+        ],
+    )
+}
+
+fn wait() -> Wait {
+    Wait::new().timeout(LONG)
+}
+
+// ---- Descriptors over a Unix socket.
+
+fn give(socket: &UnixStream, given: impl AsFd) {
+    let given = [given.as_fd()];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut message = SendAncillaryBuffer::new(&mut space);
+    assert!(message.push(SendAncillaryMessage::ScmRights(&given)));
+    rustix::net::sendmsg(socket, &[IoSlice::new(b"!")], &mut message, SendFlags::empty()).unwrap();
+}
+
+fn receive(socket: &UnixStream) -> OwnedFd {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut message = RecvAncillaryBuffer::new(&mut space);
+    let mut byte = [0];
+    rustix::net::recvmsg(socket, &mut [IoSliceMut::new(&mut byte)], &mut message, RecvFlags::CMSG_CLOEXEC).unwrap();
+    let given = message.drain().find_map(|one| match one {
+        RecvAncillaryMessage::ScmRights(mut given) => given.next(),
+        _ => None,
+    });
+    given.expect("a descriptor")
+}
+
+fn socket(place: &Path) -> PathBuf {
+    place.join("socket")
+}
+
+fn play(role: &str, place: &Path) {
+    match role {
+        // Makes a stream without a name, gives it to three who ask, and pushes until it is killed.
+        "producer" => {
+            let listener = UnixListener::bind(socket(place)).unwrap();
+            let mut producer = stream().producer::<u64>().unwrap();
+            say("ready");
+            for _ in 0..3 {
+                give(&listener.accept().unwrap().0, producer.share().unwrap());
+            }
+            loop {
+                producer.push(&[producer.position()]).unwrap();
+                std::thread::sleep(Duration::from_micros(200));
+            }
+        }
+        // Reads some, and stays.
+        "reader" => {
+            let given = receive(&UnixStream::connect(socket(place)).unwrap());
+            let mut reader = annulus::open_fd(given).start(Start::Oldest).observer::<u64>().unwrap();
+            let mut out = [0; 64];
+            let read = reader.read(&mut out, wait()).unwrap();
+            assert!((0..).zip(&out[..read.frames]).all(|(i, frame)| *frame == read.first_position + i));
+            say(read.frames);
+            std::thread::sleep(LONG);
+        }
+        other => panic!("no role {other}"),
+    }
+}
+
+fn stream() -> Builder {
+    annulus::create("given").backend(Backend::Anonymous).rate(1000.0).retain(Duration::from_secs(10))
+}
+
+fn unrelated_processes_share_a_stream_by_a_descriptor() {
+    let place = Place::new();
+    let mut producer = Actor::start(&place, "producer");
+    assert_eq!(producer.line(), "ready");
+    let given = receive(&UnixStream::connect(socket(place.path())).unwrap());
+    let open = || annulus::open_fd(given.try_clone().unwrap());
+    let mut readers = [Actor::start(&place, "reader"), Actor::start(&place, "reader")];
+    for reader in &mut readers {
+        assert_ne!(reader.line().parse::<usize>().unwrap(), 0);
+    }
+
+    // Each is told from the others, whatever descriptor they came by.
+    let status = open().status().unwrap();
+    assert_eq!(status.info.backend, Backend::Anonymous);
+    let mut seen: Vec<(Role, u32)> = status.attached.iter().map(|one| (one.role, one.pid)).collect();
+    let mut expected = vec![(Role::Producer, producer.pid())];
+    expected.extend(readers.iter().map(|reader| (Role::Observer, reader.pid())));
+    seen.sort_by_key(|one| one.1);
+    expected.sort_by_key(|one| one.1);
+    assert_eq!(seen, expected);
+    let refused = open().producer::<u64>().unwrap_err();
+    assert!(matches!(refused, Error::WriterBusy { pid, .. } if pid == producer.pid()), "{refused}");
+
+    // The death of one is that one's, though others have copies of its descriptor.
+    let [first, second] = readers;
+    let gone = first.pid();
+    first.kill();
+    let attached = open().status().unwrap().attached;
+    assert!(attached.iter().all(|one| one.pid != gone) && attached.len() == 2, "{attached:?}");
+    let mut viewer = open().observer::<u64>().unwrap();
+    let mut out = [0; 64];
+    viewer.read(&mut out, wait()).unwrap();
+    let pid = producer.pid();
+    producer.kill();
+    let end = loop {
+        if let Err(end) = viewer.read(&mut out, wait()) {
+            break end;
+        }
+    };
+    assert!(matches!(end, ReadError::ProducerGone { .. }), "{end}");
+    assert!(matches!(open().status().unwrap().producer, ProducerState::Dead { pid: dead, .. } if dead == pid));
+
+    // And it is succeeded where it stood.
+    let mut successor = open().producer::<u64>().unwrap();
+    assert_ne!(successor.position(), 0);
+    successor.push(&[successor.position()]).unwrap();
+    assert_eq!(viewer.read(&mut out, wait()).unwrap().frames, 1);
+    assert_eq!(out[0], successor.position() - 1);
+    drop(second);
+}
+
+fn a_stream_of_each_kind_without_a_name() {
+    let ring = || annulus::create("r").backend(Backend::Anonymous).capacity(1000);
+    let mut out = [0_u64; 8];
+
+    let mut producer = ring().kind(Kind::Spsc).producer::<u64>().unwrap();
+    let mut consumer = annulus::open_fd(producer.share().unwrap()).consumer::<u64>().unwrap();
+    producer.push(&[1, 2, 3]).unwrap();
+    assert_eq!(consumer.read(&mut out, wait()).unwrap().frames, 3);
+    let capacity = producer.info().capacity as usize;
+    producer.push(&vec![4; capacity]).unwrap();
+    assert_eq!(producer.push(&[5]), Err(PushError::Full));
+
+    // Whoever comes first makes it, a consumer as well.
+    let mut consumer = ring().kind(Kind::Mpmc).producers(2).group_consumer::<u64>().unwrap();
+    let join = || annulus::open_fd(consumer.share().unwrap()).producer::<u64>().unwrap();
+    let (mut one, mut two) = (join(), join());
+    let full = annulus::open_fd(consumer.share().unwrap()).producer::<u64>().unwrap_err();
+    assert!(matches!(full, Error::NoFreeLane { capacity: 2, .. }), "{full}");
+    one.push(&[1]).unwrap();
+    two.push(&[2]).unwrap();
+    let mut taken: Vec<u64> = Vec::new();
+    while taken.len() < 2 {
+        let read = consumer.read(&mut out, wait()).unwrap();
+        taken.extend(&out[..read.frames]);
+    }
+    taken.sort_unstable();
+    assert_eq!(taken, [1, 2]);
+
+    let mut producer = ring().lossless(1).at_limit(AtLimit::Full).producer::<u64>().unwrap();
+    let recorder = annulus::open_fd(producer.share().unwrap()).lossless().observer::<u64>().unwrap();
+    producer.push(&vec![1; capacity]).unwrap();
+    assert_eq!(producer.push(&[2]), Err(PushError::Full));
+    drop(recorder);
+    producer.push(&[2]).unwrap();
+
+    // All have left, and whoever still has a descriptor carries on.
+    let kept = producer.share().unwrap();
+    drop(producer);
+    let producer = annulus::open_fd(kept.try_clone().unwrap()).producer::<u64>().unwrap();
+    assert_eq!(producer.position(), capacity as u64 + 1);
+    assert!(producer.is_named());
+    let refused = annulus::open_fd(kept).remove().unwrap_err();
+    assert!(matches!(refused, Error::BadParameter { .. }), "{refused}");
+}
+
+fn sealed_memory_only() {
+    let producer = stream().producer::<u64>().unwrap();
+    let object = File::from(producer.share().unwrap());
+    assert!(object.set_len(0).is_err(), "it can be cut off");
+    assert!(object.set_len(1 << 30).is_err(), "it can be extended");
+    let seals = rustix::fs::fcntl_get_seals(&object).unwrap();
+    assert!(seals.contains(SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW), "{seals:?}");
+
+    // The same bytes in memory that can be cut off under its readers.
+    let bytes = object.metadata().unwrap().len();
+    let mut whole = vec![0; bytes as usize];
+    object.read_exact_at(&mut whole, 0).unwrap();
+    let copy = |seals: SealFlags| {
+        let copy = File::from(rustix::fs::memfd_create("copy", MemfdFlags::ALLOW_SEALING).unwrap());
+        copy.write_all_at(&whole, 0).unwrap();
+        rustix::fs::fcntl_add_seals(&copy, seals).unwrap();
+        annulus::open_fd(copy).observer::<u64>()
+    };
+    let refused = copy(SealFlags::empty()).unwrap_err();
+    assert!(matches!(refused, Error::NotAStream { .. }), "{refused}");
+    assert!(copy(SealFlags::SHRINK | SealFlags::GROW).is_ok());
+
+    // What is none at all.
+    for nonsense in ["/dev/null", "/", "Cargo.toml"] {
+        let refused = annulus::open_fd(File::open(nonsense).unwrap()).observer::<u64>().unwrap_err();
+        assert!(matches!(refused, Error::NotAStream { .. }), "{nonsense}: {refused}");
+    }
+}
+
+fn a_descriptor_of_a_stream_with_a_name() {
+    let place = Place::new();
+    let mut producer = place.create("s").producer::<u64>().unwrap();
+    let mut reader = annulus::open_fd(producer.share().unwrap()).observer::<u64>().unwrap();
+    producer.push(&[7]).unwrap();
+    let mut out = [0; 2];
+    assert_eq!(reader.read(&mut out, wait()).unwrap().frames, 1);
+    // It learns of what becomes of the name.
+    drop(producer);
+    let other = place.create("s").existing(Existing::Replace).producer::<u64>().unwrap();
+    let end = reader.read(&mut out, wait()).unwrap_err();
+    assert!(matches!(end, ReadError::Replaced), "{end}");
+    drop(other);
+}
+
+// ---- Files.
+
+/// A directory on a disk.
+struct Disk(PathBuf);
+
+impl Disk {
+    fn new(name: &str) -> Self {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("annulus-test-{}-{name}", std::process::id()));
+        std::fs::DirBuilder::new().mode(0o700).create(&path).unwrap();
+        Self(path)
+    }
+
+    fn create(&self) -> Builder {
+        annulus::create("s").directory(&self.0).backend(Backend::File).capacity(1000)
+    }
+
+    fn open(&self) -> annulus::Open {
+        annulus::open("s").directory(&self.0)
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn a_file_outlives_its_processes() {
+    let disk = Disk::new("outlives");
+    let mut producer = disk.create().keep(true).producer::<u64>().unwrap();
+    producer.push(&[1, 2, 3]).unwrap();
+    assert_eq!(producer.info().backend, Backend::File);
+    drop(producer);
+    let mut reader = disk.open().start(Start::Oldest).observer::<u64>().unwrap();
+    let mut out = [0; 8];
+    assert_eq!(reader.read(&mut out, wait()).unwrap().frames, 3);
+    assert!(!reader.info().earlier_boot);
+    drop(reader);
+    let producer = disk.create().keep(true).producer::<u64>().unwrap();
+    assert_eq!(producer.position(), 3);
+}
+
+/// Writes another boot into the descriptor, as if the machine had been started anew.
+fn grow_old(object: &Path) {
+    let file = OpenOptions::new().read(true).write(true).open(object).unwrap();
+    let mut word = [0; 8];
+    file.read_exact_at(&mut word, 0x28).unwrap();
+    let mut descriptor = vec![0; u64::from_le_bytes(word) as usize];
+    file.read_exact_at(&mut descriptor, 0).unwrap();
+    descriptor[0xC0] ^= 1;
+    descriptor[0x0C..0x10].fill(0);
+    let crc = crc::Crc::<u32>::new(&crc::CRC_32_ISCSI).checksum(&descriptor);
+    descriptor[0x0C..0x10].copy_from_slice(&crc.to_le_bytes());
+    file.write_all_at(&descriptor, 0).unwrap();
+}
+
+fn a_file_of_an_earlier_boot_vouches_for_nothing() {
+    let disk = Disk::new("old");
+    let create = || disk.create().keep(true).kind(Kind::Spsc);
+    let mut producer = create().producer::<u64>().unwrap();
+    producer.push(&[1, 2, 3]).unwrap();
+    drop(producer);
+    grow_old(&disk.0.join("s@v1.l1"));
+
+    let mut reader = disk.open().start(Start::Oldest).observer::<u64>().unwrap();
+    assert!(reader.info().earlier_boot && disk.open().status().unwrap().info.earlier_boot);
+    let mut out = [0; 8];
+    assert_eq!(reader.read(&mut out, wait()).unwrap().frames, 3);
+    for refused in [disk.open().producer::<u64>().err(), disk.open().consumer::<u64>().err()] {
+        assert!(matches!(refused, Some(Error::EarlierBoot { .. })), "{refused:?}");
+    }
+    let producer = create().producer::<u64>().unwrap();
+    assert_eq!(producer.position(), 0);
+    assert!(!producer.info().earlier_boot);
+    let end = reader.read(&mut out, wait()).unwrap_err();
+    assert!(matches!(end, ReadError::Replaced), "{end}");
+}
+
+fn files_are_asked_for() {
+    let disk = Disk::new("asked");
+    let unasked = disk.create().backend(Backend::Posix).producer::<u64>().unwrap_err();
+    assert!(matches!(unasked, Error::UnfitDirectory { .. }), "{unasked}");
+    let nowhere = annulus::create("s").backend(Backend::File).producer::<u64>().unwrap_err();
+    assert!(matches!(nowhere, Error::BadParameter { .. }), "{nowhere}");
+    assert_eq!(std::fs::read_dir(&disk.0).unwrap().count(), 0);
+}
