@@ -372,7 +372,7 @@ impl Descriptor {
     }
 }
 
-fn checksum(bytes: &[u8]) -> u32 {
+pub(crate) fn checksum(bytes: &[u8]) -> u32 {
     let mut digest = CRC32C.digest();
     digest.update(&bytes[..at::CRC]);
     digest.update(&[0; 4]);

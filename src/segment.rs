@@ -13,6 +13,8 @@ use crate::layout::{
     StateLine, StreamLine,
 };
 use crate::shm::map::{Access, Reservation};
+use crate::shm::region::Region;
+use crate::shm::store::Store;
 use crate::sync::Ordering::Relaxed;
 use crate::sync::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, EventWord};
 use core::fmt;
@@ -37,6 +39,8 @@ pub(crate) enum Rights {
 #[derive(Debug)]
 enum Backing {
     Mapped(Reservation),
+    /// What can be had in one piece only.
+    Attached(Region),
     #[cfg(test)]
     Heap(crate::shm::heap::Heap),
 }
@@ -52,9 +56,38 @@ pub(crate) struct Segment {
 }
 
 impl Segment {
-    /// Maps `file`, whose descriptor and size were checked.
-    pub(crate) fn map(file: &File, descriptor: Descriptor, rights: Rights) -> io::Result<Arc<Self>> {
+    /// Maps what `store` says of `file`, whose descriptor and size were checked.
+    pub(crate) fn map(store: &Store, file: &File, descriptor: Descriptor, rights: Rights) -> io::Result<Arc<Self>> {
         let (geometry, regions) = Self::shape(&descriptor)?;
+        let backing = match store.attach(rights == Rights::Look)? {
+            Some(region) => Self::restrict(region, &regions, rights)?,
+            None => Self::piece_together(file, &descriptor, &regions, rights)?,
+        };
+        Ok(Arc::new(Self { backing, descriptor, geometry, regions, rights }))
+    }
+
+    /// Leaves of what is attached whole what `rights` allow to store to.
+    fn restrict(region: Region, regions: &Regions, rights: Rights) -> io::Result<Backing> {
+        let (producers, readers, data) = (regions.producers as usize, regions.readers as usize, regions.data as usize);
+        let end = regions.total as usize;
+        match rights {
+            Rights::Look => {} // attached so
+            Rights::Read => {
+                region.protect(0..readers)?;
+                region.protect(data..end)?;
+            }
+            Rights::Produce => region.protect(0..producers)?,
+        }
+        region.leave_out_of_dumps(data..end);
+        Ok(Backing::Attached(region))
+    }
+
+    fn piece_together(
+        file: &File,
+        descriptor: &Descriptor,
+        regions: &Regions,
+        rights: Rights,
+    ) -> io::Result<Backing> {
         let stride = descriptor.lane_stride as usize;
         let copies = if descriptor.mirrored { 2 } else { 1 };
         let control = regions.data as usize;
@@ -75,7 +108,7 @@ impl Segment {
             }
         }
         space.leave_out_of_dumps(control, stride * copies * descriptor.lanes as usize);
-        Ok(Arc::new(Self { backing: Backing::Mapped(space), descriptor, geometry, regions, rights }))
+        Ok(Backing::Mapped(space))
     }
 
     /// A segment in this process's own memory, mapped once, initialised.
@@ -123,6 +156,7 @@ impl Segment {
         for (at, bytes) in [(producers, data - producers), (data_at, stride * copies)] {
             let populated = match &self.backing {
                 Backing::Mapped(space) => space.populate(at, bytes)?,
+                Backing::Attached(region) => region.populate(at..at + bytes)?,
                 #[cfg(test)]
                 Backing::Heap(_) => true,
             };
@@ -143,6 +177,7 @@ impl Segment {
     fn base(&self) -> NonNull<u8> {
         match &self.backing {
             Backing::Mapped(space) => space.base(),
+            Backing::Attached(region) => region.base(),
             #[cfg(test)]
             Backing::Heap(heap) => heap.base(),
         }

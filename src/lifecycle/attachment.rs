@@ -8,9 +8,11 @@ use crate::layout::{GATE_BYTE, RETIRED, SEAT_BYTES};
 use crate::ring::{Death, Peers, broadcast};
 use crate::seat::{self, Role, Seat, has_ended};
 use crate::segment::Segment;
+use crate::shm::directory::Access;
 use crate::shm::home::Home;
 use crate::shm::system;
 use crate::shm::lock::{LockFile, Mode};
+use crate::shm::store::Store;
 use crate::sync::Ordering::{Relaxed, SeqCst};
 use crate::wait::SLICE;
 use core::cell::Cell;
@@ -28,6 +30,7 @@ const LEAVE_TIMEOUT: Duration = Duration::from_millis(200);
 pub(crate) struct Attachment {
     pub(super) segment: Arc<Segment>,
     pub(super) lock: Arc<LockFile>,
+    pub(super) store: Store,
     pub(super) seat: Option<Seat>,
     pub(super) home: Home,
     /// When we last looked for readers that died.
@@ -57,6 +60,16 @@ impl Attachment {
         &self.home
     }
 
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Lets those use the memory who may use the object's file.
+    pub(super) fn grant(&self, access: Access) -> Result<(), Error> {
+        let failed = |error| Error::os("set the group or mode of", &self.home.path(), error);
+        self.store.grant(access).map_err(failed)
+    }
+
     /// A descriptor of the object for somebody else: not ours, whose locks would live on with it.
     pub(crate) fn share(&self) -> Result<OwnedFd, Error> {
         let shared = if self.lock.is_intact() {
@@ -80,7 +93,7 @@ impl Attachment {
 
     /// Whether the stream's name still leads to it.
     pub(crate) fn is_named(&self) -> bool {
-        let named = || self.home.is_named(&self.lock);
+        let named = || Ok::<_, io::Error>(self.home.is_named(&self.lock)? && !self.store.is_marked_by_now()?);
         !self.forked() && self.lock.is_intact() && named().unwrap_or(true) // what cannot be looked at is not gone
     }
 
@@ -138,6 +151,7 @@ impl Attachment {
             let named = self.home.is_named(&self.lock)?;
             self.segment.state().state.store(RETIRED, SeqCst);
             if named {
+                self.store.remove()?;
                 self.home.unlink().map_err(io::Error::other)?;
             }
         }

@@ -10,6 +10,7 @@ use crate::seat::{self, Role, Seat};
 use crate::segment::{Lane, Rights, Segment};
 use crate::shm::home::Home;
 use crate::shm::lock::{LockFile, Mode};
+use crate::shm::store::{Led, Store};
 use crate::shm::system;
 use crate::sync::Ordering::{Relaxed, SeqCst};
 use crate::time::boot_id;
@@ -18,7 +19,6 @@ use core::cell::Cell;
 use core::ops::Range;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -36,6 +36,7 @@ pub(super) enum Keepers {
 /// An object that was found under a name and looks like one of ours.
 pub(crate) struct Opened {
     lock: LockFile,
+    store: Store,
     descriptor: Descriptor,
     pub(super) writable: bool,
     home: Home,
@@ -83,8 +84,15 @@ impl Opened {
         if let Some(why) = home.distrust(&lock).map_err(|error| Error::os("look at", &path, error))? {
             return not_ours(why);
         }
-        let descriptor = match read_descriptor(&lock).map_err(|error| Error::os("read", &path, error))? {
-            Ok(descriptor) => descriptor,
+        let found = Store::of(&lock).and_then(|led| match led {
+            Ok(Led::To(store)) => read_descriptor(&store, &lock).map(|found| found.map(|found| Some((store, found)))),
+            Ok(Led::Nowhere) => Ok(Ok(None)),
+            Err(unfit) => Ok(Err(unfit)),
+        });
+        let (store, descriptor) = match found.map_err(|error| Error::os("read", &path, error))? {
+            Ok(Some((store, descriptor))) if store.is_of(&descriptor.instance) => (store, descriptor),
+            Ok(_) if writable => return sweep(home, lock).map(|()| None),
+            Ok(_) => return Ok(None),
             Err(Unfit::NotOurs) => return not_ours("it does not begin as a stream does".into()),
             Err(Unfit::Layout(found)) => {
                 return Err(Error::Layout { path, found: format!("layout {found}, this is layout {}", layout::LAYOUT) });
@@ -94,15 +102,13 @@ impl Opened {
             }
             Err(Unfit::Damaged(why)) => return Err(Error::Corrupt { path, why: why.into() }),
         };
-        // A page that was never allocated is a SIGBUS later, when there is no room for it.
-        let blocks = lock.metadata().map_err(|error| Error::os("look at", &path, error))?.blocks();
-        if blocks.saturating_mul(512) < file_bytes(&descriptor) {
+        if store.has_holes(&lock).map_err(|error| Error::os("look at", &path, error))? {
             return Err(Error::Corrupt { path, why: "parts of it are holes: it was copied here, not made here".into() });
         }
         if !(descriptor.page_bytes as usize).is_multiple_of(crate::shm::map::page_bytes()) {
             return Err(Error::Layout { path, found: format!("pages of {} bytes", descriptor.page_bytes) });
         }
-        Ok(Some(Self { lock, descriptor, writable, home: home.clone() }))
+        Ok(Some(Self { lock, store, descriptor, writable, home: home.clone() }))
     }
 
     pub(crate) fn descriptor(&self) -> &Descriptor {
@@ -117,6 +123,10 @@ impl Opened {
         &self.home
     }
 
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
     fn path(&self) -> std::path::PathBuf {
         self.home.path()
     }
@@ -126,6 +136,11 @@ impl Opened {
         self.descriptor.full_name()
     }
 
+    /// Whether somebody removed its memory, who knows nothing of streams: then its name is to go, too.
+    pub(super) fn is_disowned(&self) -> bool {
+        self.store.is_marked()
+    }
+
     /// Whether the machine was started anew since it was made. Only a file can be so old; what it held when the machine
     /// stopped, nobody knows.
     pub(crate) fn is_of_earlier_boot(&self) -> bool {
@@ -133,7 +148,7 @@ impl Opened {
     }
 
     pub(crate) fn map(&self, rights: Rights) -> Result<Arc<Segment>, Error> {
-        let map = |file: &File| Segment::map(file, self.descriptor.clone(), rights);
+        let map = |file: &File| Segment::map(&self.store, file, self.descriptor.clone(), rights);
         system::with_open_to_map(&self.lock, self.writable, map)
             .map_err(|error| Error::os("map", &self.path(), error))
     }
@@ -193,8 +208,8 @@ impl Opened {
     pub(super) fn attach(self, segment: Arc<Segment>, seat: Option<Seat>) -> Result<Attachment, Error> {
         let left = self.lock.unlock(GATE_BYTE);
         let left = left.map_err(|error| Error::os("leave the gate of", &self.path(), error));
-        let Self { lock, home, .. } = self;
-        let attachment = Attachment { segment, lock: Arc::new(lock), seat, home, buried: Cell::default() };
+        let Self { lock, store, home, .. } = self;
+        let attachment = Attachment { segment, lock: Arc::new(lock), store, seat, home, buried: Cell::default() };
         left.map(|()| attachment)
     }
 
@@ -202,6 +217,11 @@ impl Opened {
     /// `Err` of a seat: somebody does hold it. Gone otherwise, by us or by another.
     pub(super) fn retire(&self, until: Instant, name: &str) -> Result<Result<(), u32>, Error> {
         self.retire_unless(Keepers::Holders, until, name)
+    }
+
+    /// Tells those who have it that it was removed, and takes the name away.
+    pub(super) fn disown(&self, until: Instant, name: &str) -> Result<(), Error> {
+        self.retire_unless(Keepers::Nobody, until, name).map(drop)
     }
 
     /// As [`retire`](Self::retire), unless one of `keepers` holds it.
@@ -234,6 +254,7 @@ impl Opened {
         }
         // Who is not in the gate may have been overtaken by another who removes by force, and by one who creates.
         if keepers != Keepers::Nobody || self.is_named()? {
+            self.store.remove().map_err(|error| Error::os("remove the memory of", &self.path(), error))?;
             self.home.unlink()?;
         }
         for lane in lanes() {
@@ -280,25 +301,31 @@ pub(super) fn is_taken(segment: &Arc<Segment>) -> bool {
     of.kind == Kind::Broadcast || (0..of.lanes).map(|lane| segment.lane(lane)).all(taken)
 }
 
-fn file_bytes(descriptor: &Descriptor) -> u64 {
-    descriptor.regions().map_or(u64::MAX, |regions| regions.total)
+/// Takes the name away from what leads nowhere: its memory went with the last one who had it, or was removed. Whoever is in
+/// the gate sees to it, too.
+fn sweep(home: &Home, lock: LockFile) -> Result<(), Error> {
+    let failed = |error| Error::os("lock the gate of", &home.path(), error);
+    if home.may_unlink(&lock) && lock.try_lock(GATE_BYTE, Mode::Exclusive).map_err(failed)? {
+        let named = home.is_named(&lock).map_err(failed)?;
+        return if named { home.unlink() } else { Ok(()) };
+    }
+    Ok(())
 }
 
-/// Never through the mapping: a file that is shorter than it says would kill us.
-fn read_descriptor(file: &File) -> io::Result<Result<Descriptor, Unfit>> {
-    let object_bytes = file.metadata()?.len();
+fn read_descriptor(store: &Store, file: &File) -> io::Result<Result<Descriptor, Unfit>> {
+    let object_bytes = store.bytes(file)?;
     if object_bytes < Descriptor::PROBE as u64 {
         return Ok(Err(Unfit::NotOurs));
     }
     let mut bytes = vec![0; Descriptor::PROBE];
-    file.read_exact_at(&mut bytes, 0)?;
+    store.read_exact_at(file, &mut bytes, 0)?;
     let length = match Descriptor::probe(&bytes) {
         Ok(length) if length as u64 <= object_bytes => length,
         Ok(_) => return Ok(Err(Unfit::Damaged("its descriptor is cut off"))),
         Err(unfit) => return Ok(Err(unfit)),
     };
     bytes.resize(length, 0);
-    file.read_exact_at(&mut bytes, 0)?;
+    store.read_exact_at(file, &mut bytes, 0)?;
     Ok(Descriptor::decode(&bytes, object_bytes))
 }
 

@@ -19,15 +19,16 @@ use crate::name::Name;
 use crate::seat::{self, Role, Seat};
 use crate::segment::{Rights, Segment};
 use crate::shm::directory::{Access, Directory};
-use crate::shm::home::Home;
+use crate::shm::home::{Backend, Home};
+use crate::shm::leader;
 use crate::shm::lock::{LockFile, Mode};
+use crate::shm::store::Made;
 use crate::shm::system::{self, Unnamed};
 use crate::sync::Ordering::SeqCst;
 use crate::time::monotonic_ns;
 use core::cell::Cell;
 use core::time::Duration;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -128,6 +129,10 @@ pub(crate) fn open(
             return Err(missing(home));
         };
         let text = found.name();
+        if found.is_disowned() {
+            found.disown(until, &text)?;
+            return Err(missing(home));
+        }
         if !found.writable && role != Role::Observer {
             return Err(found.not_allowed("write to"));
         }
@@ -165,10 +170,11 @@ pub(crate) fn create_anonymous(wanted: &Descriptor, role: Role) -> Result<Attach
     let name = wanted.full_name();
     let place = Path::new("anonymous memory");
     check_role(wanted, role, &name)?;
-    let make = |bytes| Unnamed::sealed(&name, bytes).map_err(|error| Error::os("make", place, error));
+    let failed = |error| Error::os("make", place, error);
+    let make = |bytes| Unnamed::sealed(&name, bytes).map(Made::of_file).map_err(failed);
     let built = build(wanted, role, place, make)?;
-    let given = built.object.reopen().map_err(|error| Error::os("open again", place, error))?;
-    Ok(built.attachment(Home::Given(Arc::new(given))))
+    let given = built.made.file.reopen().map_err(failed)?;
+    built.attachment(Home::Given(Arc::new(given)), Access::default()).map_err(failed)
 }
 
 /// Creates the stream that `wanted` describes, or carries on with it, and sits down for `role`.
@@ -178,6 +184,7 @@ pub(crate) fn create(
     wanted: &Descriptor,
     role: Role,
     existing: Existing,
+    backend: Backend,
     access: Access,
     gate_timeout: Duration,
 ) -> Result<Attachment, Error> {
@@ -188,10 +195,14 @@ pub(crate) fn create(
     loop {
         let home = Home::named(&directory, name);
         let Some(found) = Opened::find(&home, true)? else {
-            let make = |bytes| directory.create_unnamed(bytes, access);
-            let built = build(wanted, role, directory.path(), make);
-            match built.and_then(|built| Ok((directory.link(&built.object, &directory.object(name))?, built))) {
-                Ok((true, built)) => return Ok(built.attachment(home)),
+            let made = |bytes| make(&directory, backend, wanted, bytes, access);
+            let built = build(wanted, role, directory.path(), made);
+            match built.and_then(|built| Ok((directory.link(&built.made.file, &directory.object(name))?, built))) {
+                Ok((true, built)) => {
+                    let access = directory.usual(access);
+                    let done = built.attachment(home.clone(), access);
+                    return done.map_err(|error| Error::os("set the group or mode of", &home.path(), error));
+                }
                 Ok((false, _)) => continue, // somebody was faster: take theirs
                 Err(Error::Os { source, .. })
                     if source.kind() == io::ErrorKind::NotFound && Instant::now() < until =>
@@ -206,6 +217,10 @@ pub(crate) fn create(
                 Err(error) => return Err(error),
             }
         };
+        if found.is_disowned() {
+            found.disown(until, &text)?;
+            continue;
+        }
         if existing == Existing::Refuse && !found.is_retired()? {
             return Err(Error::AlreadyExists { name: text });
         }
@@ -234,6 +249,7 @@ pub(crate) fn create(
                 };
                 if !grants {
                     directory.grant(attachment.lock(), access)?;
+                    attachment.grant(access)?;
                 }
                 return Ok(attachment);
             }
@@ -254,6 +270,18 @@ pub(crate) fn create(
     }
 }
 
+/// An object of `bytes` in `directory`, without a name.
+fn make(directory: &Directory, backend: Backend, wanted: &Descriptor, bytes: u64, access: Access) -> Result<Made, Error> {
+    if backend != Backend::SystemV {
+        return directory.create_unnamed(bytes, access).map(Made::of_file);
+    }
+    let file = directory.create_unnamed(leader::BYTES as u64, access)?;
+    Made::of_segment(file, bytes, wanted.instance).map_err(|error| match error.raw_os_error() {
+        Some(libc::ENOSPC | libc::ENOMEM | libc::EINVAL | libc::EFAULT) => directory.no_space(bytes),
+        _ => Error::os("make a System V segment for", directory.path(), error),
+    })
+}
+
 /// What tells two sets of parameters apart.
 fn describe(descriptor: &Descriptor) -> String {
     format!("{} {}, {} frames retained", descriptor.kind, descriptor.summary(), descriptor.capacity)
@@ -261,16 +289,19 @@ fn describe(descriptor: &Descriptor) -> String {
 
 /// An object that is whole, with its creator in its seat, and has no name yet.
 struct Built {
-    object: Unnamed,
+    made: Made,
     segment: Arc<Segment>,
     lock: LockFile,
     seat: Option<Seat>,
 }
 
 impl Built {
-    fn attachment(self, home: Home) -> Attachment {
-        let Self { segment, lock, seat, .. } = self;
-        Attachment { segment, lock: Arc::new(lock), seat, home, buried: Cell::default() }
+    /// Once it has its name, if it is to have one.
+    fn attachment(self, home: Home, access: Access) -> io::Result<Attachment> {
+        let Self { made, segment, lock, seat } = self;
+        let attachment =
+            |store| Attachment { segment, lock: Arc::new(lock), store, seat, home, buried: Cell::default() };
+        made.settle(access).map(attachment)
     }
 }
 
@@ -279,26 +310,29 @@ fn build(
     wanted: &Descriptor,
     role: Role,
     place: &Path,
-    make: impl FnOnce(u64) -> Result<Unnamed, Error>,
+    make: impl FnOnce(u64) -> Result<Made, Error>,
 ) -> Result<Built, Error> {
     let too_large = || Error::parameter("the ring would be too large to exist: retain less");
     let bytes = wanted.encode().ok_or_else(too_large)?;
     let regions = wanted.regions().ok_or_else(too_large)?;
-    let object = make(regions.total)?;
+    let made = make(regions.total)?;
     let failed = |operation| move |error| Error::os(operation, place, error);
-    object.write_all_at(&bytes, 0).map_err(failed("write an object in"))?;
-    let whole = Segment::map(&object, wanted.clone(), Rights::Produce).map_err(failed("map an object in"))?;
+    let map = |rights| {
+        Segment::map(&made.store, &made.file, wanted.clone(), rights).map_err(failed("map an object in"))
+    };
+    made.store.write_all_at(&made.file, &bytes, 0).map_err(failed("write an object in"))?;
+    let whole = map(Rights::Produce)?;
     whole.initialise();
     let segment = match role {
         Role::Producer => whole,
-        _ => Segment::map(&object, wanted.clone(), Rights::Read).map_err(failed("map an object in"))?,
+        _ => map(Rights::Read)?,
     };
-    let lock = LockFile::open(|| object.reopen()).map_err(failed("open an object again in"))?;
+    let lock = LockFile::open(|| made.file.reopen()).map_err(failed("open an object again in"))?;
     let mut seat = seat::take(&lock, &segment, role).map_err(failed("take a seat in an object in"))?.ok();
     if let Some(seat) = &mut seat {
         seat::settle(&segment, seat);
     }
-    Ok(Built { object, segment, lock, seat })
+    Ok(Built { made, segment, lock, seat })
 }
 
 /// Removes a stream, unless a producer, consumer or lossless reader holds it; with `force`, even then. Those who

@@ -235,10 +235,14 @@ impl Directory {
             Some(libc::ENOSPC | libc::EFBIG | libc::ENOMEM | libc::EDQUOT) => self.no_space(bytes),
             _ => Error::os("allocate an object in", &self.path, error),
         })?;
-        // Without a word its owner alone, or the group as a reader.
-        let usual = if self.is_shared() { 0o640 } else { 0o600 };
-        self.grant(&object, Access { mode: access.mode.or(Some(usual)), ..access })?;
+        self.grant(&object, self.usual(access))?;
         Ok(object)
+    }
+
+    /// Without a word its owner alone, or the group as a reader.
+    pub(crate) fn usual(&self, access: Access) -> Access {
+        let usual = if self.is_shared() { 0o640 } else { 0o600 };
+        Access { mode: access.mode.or(Some(usual)), ..access }
     }
 
     /// Whether that is the access to `object` already.
@@ -265,7 +269,7 @@ impl Directory {
             .map_err(|error| Error::os("set the mode of an object in", &self.path, error))
     }
 
-    fn no_space(&self, bytes: u64) -> Error {
+    pub(crate) fn no_space(&self, bytes: u64) -> Error {
         Error::NoSpace { need: bytes, free: self.here.free_bytes(), path: self.path.clone() }
     }
 

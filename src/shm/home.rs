@@ -2,6 +2,7 @@
 
 use super::directory::{Directory, Scope};
 use super::lock::LockFile;
+use super::store::Store;
 use super::system;
 use crate::error::Error;
 use crate::name::Name;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 /// |---|---|---|---|
 /// | `Posix` | name | until the last one leaves, or it is removed; after a crash; not after a reboot | yes |
 /// | `File` | name, in its directory | as `Posix`; also after a reboot, but then it vouches for nothing | yes |
+/// | `SystemV` | name | as `Posix`; `ipcs -m` shows it, `ipcrm` removes it | no: chunks are two slices |
 /// | `Anonymous` | whom a [descriptor](crate::Producer::share) is given | while anybody has one | yes |
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -27,6 +29,9 @@ pub enum Backend {
     /// A file on any disk of this machine, in a [directory](crate::Builder::directory) that must be named. The system writes it
     /// back now and then, and a push may have to wait for that.
     File,
+    /// A System V segment, beside a small file in the [directory](crate::Builder::directory) for streams that has the name
+    /// and the locks.
+    SystemV,
     /// Memory without a name, sealed: nobody can cut it off, whoever has it. Linux only.
     Anonymous,
 }
@@ -75,8 +80,9 @@ impl Home {
     }
 
     /// What the memory of the object is that `file` is.
-    pub(crate) fn backend(&self, file: &File) -> Backend {
+    pub(crate) fn backend(&self, store: &Store, file: &File) -> Backend {
         match file.metadata() {
+            _ if !matches!(store, Store::File) => Backend::SystemV,
             Ok(found) if found.nlink() == 0 && system::is_sealed(file) => Backend::Anonymous,
             _ if system::is_memory(file).unwrap_or(true) => Backend::Posix,
             _ => Backend::File,

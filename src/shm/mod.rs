@@ -13,8 +13,10 @@ pub(crate) mod directory;
 #[cfg(test)]
 pub(crate) mod heap;
 pub(crate) mod home;
+pub(crate) mod leader;
 pub(crate) mod lock;
 pub(crate) mod map;
+pub(crate) mod store;
 
 #[cfg(target_os = "linux")]
 #[path = "linux.rs"]

@@ -361,10 +361,10 @@ impl Builder {
                 return Err(Error::parameter("a stream in a file is made in a directory of your choice: say which"));
             }
             Backend::File => Medium::Any,
-            Backend::Posix => Medium::Memory,
+            Backend::Posix | Backend::SystemV => Medium::Memory,
         };
         let directory = Directory::open(self.directory.as_deref(), self.scope, medium)?;
-        lifecycle::create(&directory, &name, &wanted, role, self.existing, Access { group: self.group, mode: self.mode }, self.gate_timeout)
+        lifecycle::create(&directory, &name, &wanted, role, self.existing, self.backend, Access { group: self.group, mode: self.mode }, self.gate_timeout)
     }
 
     fn describe(&self, name: &Name, format: SampleFormat, size: usize) -> Result<Descriptor, Error> {
@@ -389,7 +389,7 @@ impl Builder {
             requested,
             page_bytes: page_bytes() as u32,
             lane_stride: plan.stride,
-            mirrored: plan.mirrored,
+            mirrored: plan.mirrored && self.backend != Backend::SystemV, // a segment is mapped whole
             keep: self.keep,
             unobserved: self.unobserved,
             consumers: match self.kind {

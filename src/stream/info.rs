@@ -13,6 +13,7 @@ use crate::segment::{Rights, Segment};
 use crate::shm::directory::{Directory, Scope};
 use crate::shm::home::{Backend, Home};
 use crate::shm::lock::LockFile;
+use crate::shm::store::Store;
 use crate::sync::Ordering::{Acquire, Relaxed, SeqCst};
 use crate::time::{monotonic_ns, system_time};
 use core::time::Duration;
@@ -92,7 +93,7 @@ pub struct Info {
 
 impl Info {
     /// Of the object that `file` is.
-    pub(crate) fn new(of: &Descriptor, home: &Home, file: &File) -> Self {
+    pub(crate) fn new(of: &Descriptor, home: &Home, store: &Store, file: &File) -> Self {
         let access = file.metadata().ok();
         let access = access.map_or((0, 0, 0), |found| (found.uid(), found.gid(), found.mode() & 0o7777));
         Self {
@@ -120,7 +121,7 @@ impl Info {
             created: system_time(of.created_utc_ns).unwrap_or(UNIX_EPOCH),
             instance: of.instance,
             path: home.path(),
-            backend: home.backend(file),
+            backend: home.backend(store, file),
             earlier_boot: lifecycle::is_of_earlier_boot(of),
             bytes: of.regions().map_or(0, |regions| regions.total),
             scope: home.scope(),
@@ -131,7 +132,7 @@ impl Info {
     }
 
     pub(crate) fn of(attachment: &Attachment) -> Self {
-        Self::new(attachment.segment().descriptor(), attachment.home(), attachment.lock())
+        Self::new(attachment.segment().descriptor(), attachment.home(), attachment.store(), attachment.lock())
     }
 
     /// With the version: `ecg@v2`.
@@ -305,7 +306,7 @@ pub struct Status {
 impl Status {
     pub(crate) fn look(found: &Opened) -> Result<Self, Error> {
         let segment = found.map(Rights::Look)?;
-        let info = Info::new(found.descriptor(), found.home(), found.lock());
+        let info = Info::new(found.descriptor(), found.home(), found.store(), found.lock());
         let lanes: Vec<LaneStatus> =
             (0..info.lanes).map(|lane| LaneStatus::look(found, &segment, lane)).collect();
         let sum = |of: fn(&LaneStatus) -> u64| lanes.iter().map(of).fold(0, u64::wrapping_add);
