@@ -53,15 +53,7 @@ fn until_over(timeout: Duration) -> Instant {
 
 /// Takes the gate, in small steps up to `deadline`. False: somebody inside does not get on.
 fn gate(lock: &LockFile, mode: Mode, deadline: Instant) -> io::Result<bool> {
-    let mut pause = Duration::from_micros(50);
-    while !lock.try_lock(GATE_BYTE, mode)? {
-        if Instant::now() >= deadline {
-            return Ok(false);
-        }
-        std::thread::sleep(pause);
-        pause = (pause * 2).min(Duration::from_millis(5));
-    }
-    Ok(true)
+    lock.lock_until(GATE_BYTE, mode, deadline)
 }
 
 fn no_seat(lock: &LockFile, segment: &Segment, role: Role, name: &str) -> Error {

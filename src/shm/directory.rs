@@ -19,6 +19,9 @@ use std::sync::Arc;
 /// Objects of scope `System` lie among other programs' files: they are told by this.
 const SYSTEM_PREFIX: &str = "annulus.";
 
+/// Files that are locked for what is no file, or none yet (`companion.rs`): no stream's object begins so.
+pub(super) const COMPANION: &str = "@shm";
+
 /// Who can find a stream by its name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -114,6 +117,11 @@ impl Directory {
                 _ => {} // and if the last one to leave is faster, once more
             }
         }
+    }
+
+    /// The private directory, whatever `$ANNULUS_DIR` says: the same for all of the user's processes.
+    pub(super) fn private() -> Result<Self, Error> {
+        Self::open(Some(&private_path()), Scope::User)
     }
 
     /// As [`open`](Self::open), but makes nothing: `None` if the private directory is not there, and so no
@@ -273,6 +281,11 @@ impl Directory {
         self.here.open_file(name, write)
     }
 
+    /// Opens what has this name to write to it; makes it if nothing has.
+    pub(super) fn open_or_make(&self, name: &str) -> io::Result<File> {
+        self.here.open_or_make(name)
+    }
+
     /// Maps the object that `file` is, by `map`, so that no mapping keeps the open that holds the locks.
     pub(crate) fn with_open_to_map<R>(
         file: &File,
@@ -317,8 +330,9 @@ impl Directory {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             other => other.map_err(|error| Error::os("list", &self.path, error))?,
         };
-        if self.scope == Scope::System {
-            names.retain(|name| self.name_of(name).is_some());
+        match self.scope {
+            Scope::System => names.retain(|name| self.name_of(name).is_some()),
+            Scope::User => names.retain(|name| !name.starts_with(COMPANION)),
         }
         names.sort();
         Ok(names)
