@@ -56,15 +56,7 @@ fn until_over(timeout: Duration) -> Instant {
 
 /// Takes the gate, in small steps up to `deadline`. False: somebody inside does not get on.
 fn gate(lock: &LockFile, mode: Mode, deadline: Instant) -> io::Result<bool> {
-    let mut pause = Duration::from_micros(50);
-    while !lock.try_lock(GATE_BYTE, mode)? {
-        if Instant::now() >= deadline {
-            return Ok(false);
-        }
-        std::thread::sleep(pause);
-        pause = (pause * 2).min(Duration::from_millis(5));
-    }
-    Ok(true)
+    lock.lock_until(GATE_BYTE, mode, deadline)
 }
 
 fn no_seat(lock: &LockFile, segment: &Segment, role: Role, name: &str) -> Error {
@@ -171,23 +163,29 @@ pub(crate) fn create_anonymous(wanted: &Descriptor, role: Role) -> Result<Attach
     let place = Path::new("anonymous memory");
     check_role(wanted, role, &name)?;
     let failed = |error| Error::os("make", place, error);
-    let make = |bytes| Unnamed::sealed(&name, bytes).map(Made::of_file).map_err(failed);
+    let make = |bytes| Unnamed::sealed(bytes).map(Made::of_file).map_err(failed);
     let built = build(wanted, role, place, make)?;
     let given = built.made.file.reopen().map_err(failed)?;
     built.attachment(Home::Given(Arc::new(given)), Access::default()).map_err(failed)
+}
+
+/// An object to create.
+pub(crate) struct Wanted<'a> {
+    pub(crate) descriptor: &'a Descriptor,
+    pub(crate) backend: Backend,
+    pub(crate) access: Access,
 }
 
 /// Creates the stream that `wanted` describes, or carries on with it, and sits down for `role`.
 pub(crate) fn create(
     directory: &Directory,
     name: &Name,
-    wanted: &Descriptor,
+    object: &Wanted<'_>,
     role: Role,
     existing: Existing,
-    backend: Backend,
-    access: Access,
     gate_timeout: Duration,
 ) -> Result<Attachment, Error> {
+    let Wanted { descriptor: wanted, access, .. } = *object;
     let until = until_over(gate_timeout);
     let text = name.to_string();
     let mut directory = directory.clone();
@@ -195,7 +193,7 @@ pub(crate) fn create(
     loop {
         let home = Home::named(&directory, name);
         let Some(found) = Opened::find(&home, true)? else {
-            let made = |bytes| make(&directory, backend, wanted, bytes, access);
+            let made = |bytes| make(&directory, object, bytes);
             let built = build(wanted, role, directory.path(), made);
             match built.and_then(|built| Ok((directory.link(&built.made.file, &directory.object(name))?, built))) {
                 Ok((true, built)) => {
@@ -271,12 +269,12 @@ pub(crate) fn create(
 }
 
 /// An object of `bytes` in `directory`, without a name.
-fn make(directory: &Directory, backend: Backend, wanted: &Descriptor, bytes: u64, access: Access) -> Result<Made, Error> {
-    if backend != Backend::SystemV {
-        return directory.create_unnamed(bytes, access).map(Made::of_file);
+fn make(directory: &Directory, wanted: &Wanted<'_>, bytes: u64) -> Result<Made, Error> {
+    if wanted.backend != Backend::SystemV {
+        return directory.create_unnamed(bytes, wanted.access).map(Made::of_file);
     }
-    let file = directory.create_unnamed(leader::BYTES as u64, access)?;
-    Made::of_segment(file, bytes, wanted.instance).map_err(|error| match error.raw_os_error() {
+    let file = directory.create_unnamed(leader::BYTES as u64, wanted.access)?;
+    Made::of_segment(file, bytes, wanted.descriptor.instance).map_err(|error| match error.raw_os_error() {
         Some(libc::ENOSPC | libc::ENOMEM | libc::EINVAL | libc::EFAULT) => directory.no_space(bytes),
         _ => Error::os("make a System V segment for", directory.path(), error),
     })

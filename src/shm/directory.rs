@@ -19,6 +19,9 @@ use std::sync::Arc;
 /// Objects of scope `System` lie among other programs' files: they are told by this.
 const SYSTEM_PREFIX: &str = "annulus.";
 
+/// Files that are locked for what is no file, or none yet (`companion.rs`): no stream's object begins so.
+pub(super) const COMPANION: &str = "@shm";
+
 /// Who can find a stream by its name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -123,6 +126,11 @@ impl Directory {
                 _ => {} // and if the last one to leave is faster, once more
             }
         }
+    }
+
+    /// The private directory, whatever `$ANNULUS_DIR` says: the same for all of the user's processes.
+    pub(super) fn private() -> Result<Self, Error> {
+        Self::open(Some(&private_path()), Scope::User, Medium::Memory)
     }
 
     /// As [`open`](Self::open), but makes nothing: `None` if the private directory is not there, and so no
@@ -287,6 +295,11 @@ impl Directory {
         self.here.open_file(name, write)
     }
 
+    /// Opens what has this name to write to it; makes it if nothing has.
+    pub(super) fn open_or_make(&self, name: &str) -> io::Result<File> {
+        self.here.open_or_make(name)
+    }
+
     /// Whether `name` still leads to the object that `file` is.
     pub(crate) fn is_named(&self, name: &str, file: &File) -> io::Result<bool> {
         match self.here.entry(name) {
@@ -322,8 +335,9 @@ impl Directory {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             other => other.map_err(|error| Error::os("list", &self.path, error))?,
         };
-        if self.scope == Scope::System {
-            names.retain(|name| self.name_of(name).is_some());
+        match self.scope {
+            Scope::System => names.retain(|name| self.name_of(name).is_some()),
+            Scope::User => names.retain(|name| !name.starts_with(COMPANION)),
         }
         names.sort();
         Ok(names)

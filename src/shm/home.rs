@@ -3,7 +3,7 @@
 use super::directory::{Directory, Scope};
 use super::lock::LockFile;
 use super::store::Store;
-use super::system;
+use super::{native, system};
 use crate::error::Error;
 use crate::name::Name;
 use std::fs::File;
@@ -83,7 +83,7 @@ impl Home {
     pub(crate) fn backend(&self, store: &Store, file: &File) -> Backend {
         match file.metadata() {
             _ if !matches!(store, Store::File) => Backend::SystemV,
-            Ok(found) if found.nlink() == 0 && system::is_sealed(file) => Backend::Anonymous,
+            Ok(found) if found.nlink() == 0 && native::is_sealed(file) == Some(true) => Backend::Anonymous,
             _ if system::is_memory(file).unwrap_or(true) => Backend::Posix,
             _ => Backend::File,
         }
@@ -103,7 +103,7 @@ impl Home {
         match self {
             Self::Named { directory, .. } => directory.distrust(file),
             // It was given, not found: whose it is is the giver's matter. But nobody may cut it off under us.
-            Self::Given(_) if file.metadata()?.nlink() == 0 && !system::is_sealed(file) => {
+            Self::Given(_) if file.metadata()?.nlink() == 0 && native::is_sealed(file) != Some(true) => {
                 Ok(Some("it has no name and is not sealed: anybody who has it could cut it off".into()))
             }
             Self::Given(_) => Ok(None),

@@ -5,12 +5,13 @@
 
 use super::directory::{Entry, Medium};
 use super::lock::LockFile;
+use super::native;
 use core::ops::Deref;
 use core::ptr::NonNull;
 use std::ffi::CString;
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd};
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -96,23 +97,24 @@ impl OpenDirectory {
 
     /// Makes an empty object that has no name yet.
     pub(super) fn make(&self) -> io::Result<Unnamed> {
-        OpenOptions::new()
-            .read(true)
-            .write(true)
-            .mode(0o600)
-            .custom_flags(libc::O_TMPFILE | libc::O_CLOEXEC)
-            .open(self.path(".")?)
-            .map(Unnamed)
+        unnamed_in(&self.path(".")?).map(Unnamed)
     }
 
     /// Gives an object its name, if nothing has it.
     pub(super) fn link(&self, object: &Unnamed, name: &str) -> io::Result<()> {
-        let from = c_string(&own_path(object));
-        let to = c_string(&self.path(name)?);
-        let (cwd, follow) = (libc::AT_FDCWD, libc::AT_SYMLINK_FOLLOW);
-        // SAFETY: both paths are terminated strings that live through the call.
-        let done = unsafe { libc::linkat(cwd, from.as_ptr(), cwd, to.as_ptr(), follow) };
-        if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+        link(object, &self.path(name)?)
+    }
+
+    /// Opens what has this name to write to it; makes it if nothing has.
+    pub(super) fn open_or_make(&self, name: &str) -> io::Result<File> {
+        OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC)
+            .open(self.path(name)?)
     }
 
     pub(super) fn remove(&self, name: &str) -> io::Result<()> {
@@ -131,22 +133,12 @@ impl OpenDirectory {
 pub(crate) struct Unnamed(File);
 
 impl Unnamed {
-    /// An object that never has a name, of `bytes` zeroes. Nobody can change its size. `name` is for listings.
-    pub(crate) fn sealed(name: &str, bytes: u64) -> io::Result<Self> {
-        let name = CString::new(format!("annulus.{name}"))?;
-        // SAFETY: the name is a terminated string that lives through the call.
-        let made = unsafe { libc::memfd_create(name.as_ptr(), libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING) };
-        if made == -1 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: it was made here, and is nobody else's.
-        let object = Self(unsafe { File::from_raw_fd(made) });
+    /// An object that never has a name, of `bytes` zeroes. Nobody can change its size.
+    pub(crate) fn sealed(bytes: u64) -> io::Result<Self> {
+        let object = Self(native::anonymous(false)?);
         let length = libc::off_t::try_from(bytes).map_err(|_| io::Error::from_raw_os_error(libc::EFBIG))?;
         object.allocate(length)?;
-        // SAFETY: a plain system call on a descriptor that is ours.
-        if unsafe { libc::fcntl(made, libc::F_ADD_SEALS, SEALS | libc::F_SEAL_SEAL) } == -1 {
-            return Err(io::Error::last_os_error());
-        }
+        native::seal_size(&object.0)?;
         Ok(object)
     }
 
@@ -155,25 +147,9 @@ impl Unnamed {
         reopen(&self.0, true)
     }
 
-    /// Gives it `bytes` zeroes, which are there: a full file system is an error now, not a SIGBUS later. Piece by piece:
-    /// kernels before 6.10 give up, and give back, all that one call has done when a signal comes, as a timer's does
-    /// again and again.
+    /// Gives it `bytes` zeroes, which are there.
     pub(super) fn allocate(&self, bytes: libc::off_t) -> io::Result<()> {
-        const PIECE: libc::off_t = 16 << 20;
-        let mut done = 0;
-        while done < bytes {
-            let piece = PIECE.min(bytes - done);
-            // SAFETY: a plain system call on a descriptor that `self` owns.
-            if unsafe { libc::fallocate(self.0.as_raw_fd(), 0, done, piece) } == 0 {
-                done += piece;
-                continue;
-            }
-            let error = io::Error::last_os_error();
-            if error.kind() != io::ErrorKind::Interrupted {
-                return Err(error);
-            }
-        }
-        Ok(())
+        allocate(&self.0, 0, bytes)
     }
 }
 
@@ -183,15 +159,6 @@ impl Deref for Unnamed {
     fn deref(&self) -> &File {
         &self.0
     }
-}
-
-const SEALS: libc::c_int = libc::F_SEAL_SHRINK | libc::F_SEAL_GROW;
-
-/// Whether nobody can change the size of the object that `file` is.
-pub(super) fn is_sealed(file: &File) -> bool {
-    // SAFETY: a plain system call on a descriptor that is open.
-    let seals = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GET_SEALS) };
-    seals != -1 && seals & SEALS == SEALS
 }
 
 /// What is known of where the object is that `file` is.
@@ -215,19 +182,55 @@ pub(super) fn is_memory(file: &File) -> io::Result<bool> {
     Ok(file_system(file)?.f_type == libc::TMPFS_MAGIC)
 }
 
-fn file_system(file: &File) -> io::Result<libc::statfs> {
+/// Another open of the object that `file` is.
+pub(crate) fn reopen(file: &File, write: bool) -> io::Result<File> {
+    OpenOptions::new().read(true).write(write).custom_flags(libc::O_CLOEXEC).open(own_path(file))
+}
+
+/// An empty file that has no name, on the file system of `directory`.
+pub(super) fn unnamed_in(directory: &Path) -> io::Result<File> {
+    let flags = libc::O_TMPFILE | libc::O_CLOEXEC;
+    OpenOptions::new().read(true).write(true).mode(0o600).custom_flags(flags).open(directory)
+}
+
+/// Gives a file without a name one that nothing has.
+pub(super) fn link(file: &File, path: &Path) -> io::Result<()> {
+    let (from, to) = (c_string(&own_path(file)), c_string(path));
+    let (cwd, follow) = (libc::AT_FDCWD, libc::AT_SYMLINK_FOLLOW);
+    // SAFETY: both paths are terminated strings that live through the call.
+    let done = unsafe { libc::linkat(cwd, from.as_ptr(), cwd, to.as_ptr(), follow) };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Makes a file `to` bytes long, with zeroes from `from` on which are there: a full file system is an error now, not a
+/// SIGBUS later. Piece by piece: kernels before 6.10 give up, and give back, all that one call has done when a signal
+/// comes, as a timer's does again and again.
+pub(super) fn allocate(file: &File, from: libc::off_t, to: libc::off_t) -> io::Result<()> {
+    const PIECE: libc::off_t = 16 << 20;
+    let mut done = from;
+    while done < to {
+        let piece = PIECE.min(to - done);
+        // SAFETY: a plain system call on a descriptor that is open.
+        if unsafe { libc::fallocate(file.as_raw_fd(), 0, done, piece) } == 0 {
+            done += piece;
+            continue;
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn file_system(on: &File) -> io::Result<libc::statfs> {
     let mut found = core::mem::MaybeUninit::<libc::statfs>::uninit();
     // SAFETY: the descriptor is open, and the result has room for the answer.
-    if unsafe { libc::fstatfs(file.as_raw_fd(), found.as_mut_ptr()) } != 0 {
+    if unsafe { libc::fstatfs(on.as_raw_fd(), found.as_mut_ptr()) } != 0 {
         return Err(io::Error::last_os_error());
     }
     // SAFETY: the call succeeded, so it filled the result.
     Ok(unsafe { found.assume_init() })
-}
-
-/// Another open of the object that `file` is.
-pub(crate) fn reopen(file: &File, write: bool) -> io::Result<File> {
-    OpenOptions::new().read(true).write(write).custom_flags(libc::O_CLOEXEC).open(own_path(file))
 }
 
 /// The very file, as a path.
@@ -239,7 +242,7 @@ fn c_string(path: &Path) -> CString {
     CString::new(path.as_os_str().as_bytes()).unwrap_or_default()
 }
 
-fn available_memory() -> Option<u64> {
+pub(super) fn available_memory() -> Option<u64> {
     let text = fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
@@ -259,8 +262,8 @@ pub(super) fn populate(pages: NonNull<u8>, bytes: usize) -> io::Result<bool> {
     }
 }
 
-fn advise(pages: NonNull<u8>, bytes: usize, advice: i32) -> io::Result<()> {
-    // SAFETY: neither advice changes contents, whatever is there; where nothing is, it is an error.
+pub(super) fn advise(pages: NonNull<u8>, bytes: usize, advice: i32) -> io::Result<()> {
+    // SAFETY: none of the advices given changes contents, whatever is there; where nothing is, it is an error.
     let done = unsafe { libc::madvise(pages.as_ptr().cast(), bytes, advice) };
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

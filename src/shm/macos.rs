@@ -119,6 +119,11 @@ impl OpenDirectory {
         }
     }
 
+    /// Opens what has this name to write to it; makes it if nothing has.
+    pub(super) fn open_or_make(&self, name: &str) -> io::Result<File> {
+        self.open_at(name, libc::O_RDWR | libc::O_CREAT | libc::O_NOFOLLOW | libc::O_NONBLOCK)
+    }
+
     /// Makes an empty object that has no stream's name yet.
     pub(super) fn make(&self) -> io::Result<Unnamed> {
         self.sweep();
@@ -225,7 +230,7 @@ pub(crate) struct Unnamed {
 
 impl Unnamed {
     /// There is no memory that could be sealed.
-    pub(crate) fn sealed(_name: &str, _bytes: u64) -> io::Result<Self> {
+    pub(crate) fn sealed(_bytes: u64) -> io::Result<Self> {
         Err(io::Error::new(io::ErrorKind::Unsupported, "this system has no memory without a name that nobody can cut off"))
     }
 
@@ -236,16 +241,7 @@ impl Unnamed {
 
     /// Gives it `bytes` zeroes, which are there: a full file system is an error now, not a SIGBUS later.
     pub(super) fn allocate(&self, bytes: libc::off_t) -> io::Result<()> {
-        let mut wanted = libc::fstore_t {
-            fst_flags: libc::F_ALLOCATEALL,
-            fst_posmode: libc::F_PEOFPOSMODE,
-            fst_offset: 0,
-            fst_length: bytes,
-            fst_bytesalloc: 0,
-        };
-        // SAFETY: the descriptor is ours, and `wanted` lives through the call.
-        done(unsafe { libc::fcntl(self.lock.as_raw_fd(), libc::F_PREALLOCATE, &raw mut wanted) })?;
-        self.lock.set_len(bytes as u64)
+        allocate(&self.lock, 0, bytes)
     }
 }
 
@@ -263,11 +259,6 @@ impl Drop for Unnamed {
             let _ = self.directory.remove(&self.name); // there is nothing of that name once it was linked
         }
     }
-}
-
-/// Nothing can be sealed.
-pub(super) fn is_sealed(_: &File) -> bool {
-    false
 }
 
 /// There is no file system in memory.
@@ -293,6 +284,22 @@ pub(crate) fn reopen(file: &File, write: bool) -> io::Result<File> {
     } else {
         Err(io::ErrorKind::NotFound.into())
     }
+}
+
+/// Makes a file `to` bytes long, with zeroes from `from` on which are there.
+pub(super) fn allocate(file: &File, from: libc::off_t, to: libc::off_t) -> io::Result<()> {
+    let mut wanted = libc::fstore_t {
+        fst_flags: libc::F_ALLOCATEALL,
+        fst_posmode: libc::F_PEOFPOSMODE,
+        fst_offset: 0,
+        fst_length: to - from,
+        fst_bytesalloc: 0,
+    };
+    if to > from {
+        // SAFETY: the descriptor is open, and `wanted` lives through the call.
+        done(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_PREALLOCATE, &raw mut wanted) })?;
+    }
+    file.set_len(to as u64)
 }
 
 /// Maps the object that `file` is, by `map`. Here a mapping keeps the file, not the open that it was made through, so

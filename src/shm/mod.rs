@@ -1,22 +1,118 @@
-//! Bytes that processes share: where they are named, how they are mapped, how a byte of them is locked.
+//! Shared memory for its own sake: bytes that processes share, without any ring.
 //!
-//! | file | what |
+//! It opens what other programs made (Boost.Interprocess, Python, C with `shm_open`, `mmap` or `shmget`), and makes what they
+//! open. Objects are found at a [`Place`], made or opened by [`at`], and used through a [`Mapping`]:
+//!
+//! ```
+//! use annulus::shm::{self, Place};
+//! use std::time::Duration;
+//!
+//! # fn main() -> Result<(), shm::Error> {
+//! # let place = Place::posix(format!("/annulus-doc-{}", std::process::id()));
+//! // In as many processes as you like; one of them makes it, and fills it before anybody else sees it:
+//! let memory = shm::at(&place).size(1000).fill(1).open_or_create()?;
+//! let mapping = memory.map()?;
+//! assert_eq!(mapping.get::<u8>(999)?, 1);
+//!
+//! mapping.write(16, &[0.5f32, 1.5, 2.5])?; // plain data of any type, at any offset
+//! let next = memory.lock(Duration::from_secs(1))?.update(8, |count: &mut u64| *count + 1)?;
+//!
+//! memory.remove()?; // or it stays there
+//! # let _ = next;
+//! # Ok(()) }
+//! ```
+//!
+//! | to | call |
 //! |---|---|
-//! | `directory` | the private directory of a user's objects on tmpfs; create without a name, link, open, unlink |
-//! | `home` | where an object is found again: under a name in a directory, or nowhere |
-//! | `linux`, `macos` | what each system does for that in its own way: the same functions in each |
-//! | `lock` | open-file-description locks on single bytes, and what happens to them at `fork` |
-//! | `map` | a reservation of address space, and pieces of an object mapped over it |
-//! | `heap` | memory of one process in the place of an object, for tests |
+//! | make or open | [`at`]`(place)`, then [`size`](Options::size), [`fill`](Options::fill), [`init`](Options::init), [`mode`](Options::mode), [`read_only`](Options::read_only), then [`create_new`](Options::create_new), [`open`](Options::open) or [`open_or_create`](Options::open_or_create) |
+//! | map | [`map`](SharedMemory::map), [`map_range`](SharedMemory::map_range), or [`mapping`](SharedMemory::mapping) with more to say |
+//! | read and write | [`get`](Mapping::get), [`set`](Mapping::set), [`read`](Mapping::read), [`write`](Mapping::write); [`atomic_u64`](Mapping::atomic_u64) and its like; [`as_mut_ptr`](Mapping::as_mut_ptr); [`Offset`] in the place of a pointer |
+//! | exclude each other | [`lock`](SharedMemory::lock), and what its [`Guard`] does in one step |
+//! | change | [`resize`](SharedMemory::resize), [`set_mode`](SharedMemory::set_mode) |
+//! | look | [`status`](SharedMemory::status), [`list`] |
+//! | be rid of it | [`SharedMemory::remove`], or [`remove`] without opening it |
+//!
+//! # Kinds of objects
+//! What one cannot do is [`ErrorKind::Unsupported`], and the error says why.
+//!
+//! | | POSIX | file | anonymous | System V |
+//! |---|---|---|---|---|
+//! | [`Place`] | `posix:/name` | `file:/path` | `anonymous` | `sysv:key=0x1234`, `sysv:id=7` |
+//! | made by | `shm_open` | `open` | `memfd_create` | `shmget` |
+//! | found by | its name | its path | inheriting or passing its [descriptor](SharedMemory::as_fd) | its key or id |
+//! | [`resize`](SharedMemory::resize) | yes | yes | if [`resizable`](Options::resizable): it is sealed otherwise | no: it keeps its size |
+//! | [copy-on-write](MapOptions::copy_on_write) | yes | yes | yes | no: it is attached shared only |
+//! | [`lock`](SharedMemory::lock) | yes | yes | yes | among the processes of its owner |
+//! | [`remove`](SharedMemory::remove) | yes | yes | no: it has no name | yes |
+//! | owner and group at will | root | root | root | its owner |
+//! | [huge pages](Options::huge_pages) of its own | no | on a hugetlbfs | yes | yes |
+//! | [`as_fd`](SharedMemory::as_fd) | yes | yes | yes | no: it is no file |
+//! | cut off under its users | by who may write | by who may write | never, if sealed | never |
+//! | [`list`] shows it | on Linux | no: it can be anywhere | no: it has no name | on Linux |
+//!
+//! On macOS, where none of this was ever run, there is no anonymous memory and no list, and a POSIX object gets its size
+//! once.
+//!
+//! # How long an object lives
+//!
+//! | | until |
+//! |---|---|
+//! | POSIX | it is removed, or the machine restarts; then the last who has it open or mapped |
+//! | file | it is removed; then the last who has it open or mapped |
+//! | anonymous | the last who has it open or mapped is gone |
+//! | System V | it is removed (`ipcrm` does that too), or the machine restarts; then the last who has it mapped. Its id and its key are of no use from then on |
+//!
+//! Dropping a handle or a mapping removes nothing. A process that dies, however it dies, closes and unmaps what it had.
+//!
+//! # Exactly once
+//! The name never shows an object half-made: [`fill`](Options::fill) and [`init`](Options::init) come before it. POSIX objects
+//! and files are built without a name, and linked; a System V segment has a mode that says that it is being made. A creator
+//! that is killed half-way leaves nothing that anybody of ours would open. Programs that make their objects otherwise may
+//! show them half-made; who opens one of theirs finds size 0, perhaps, and tries again.
+//!
+//! # What it is not
+//! There is no allocator, and there are no containers or objects with names *inside* the memory (Boost's managed segments):
+//! offsets are yours to choose. For signals, see the streams of [this crate](crate).
+//!
+// What is in the files:
+// place, options, memory, mapping, access, offset, guard, status, listing, error: what users see, in this order;
+// posix, file, anonymous, sysv: the kinds of objects; draft, turn, companion: how they are made whole;
+// region, native_*: mapped pages, and what each system does in its own way.
+// Below streams: directory (a user's objects on tmpfs), lock (locks on single bytes, and `fork`), map (address space that
+// was reserved first), home (where an object is found again), store and leader (where its bytes are, if not in its file),
+// linux and macos (what each system does for that), heap (memory of one process, for tests).
 
+mod access;
+mod anonymous;
+mod companion;
 pub(crate) mod directory;
+mod draft;
+mod error;
+mod file;
+mod guard;
 #[cfg(test)]
 pub(crate) mod heap;
 pub(crate) mod home;
 pub(crate) mod leader;
+mod listing;
 pub(crate) mod lock;
 pub(crate) mod map;
+mod mapping;
+mod memory;
+mod offset;
+mod options;
+mod place;
+pub(crate) mod region;
+mod status;
 pub(crate) mod store;
+mod sysv;
+mod turn;
+
+#[cfg(target_os = "linux")]
+mod posix;
+#[cfg(target_os = "macos")]
+#[path = "posix_macos.rs"]
+mod posix;
 
 #[cfg(target_os = "linux")]
 #[path = "linux.rs"]
@@ -24,3 +120,26 @@ pub(crate) mod system;
 #[cfg(target_os = "macos")]
 #[path = "macos.rs"]
 pub(crate) mod system;
+
+#[cfg(target_os = "linux")]
+#[path = "native_linux.rs"]
+mod native;
+#[cfg(target_os = "macos")]
+#[path = "native_macos.rs"]
+mod native;
+
+pub use error::{Error, ErrorKind};
+pub use guard::Guard;
+pub use listing::{Listed, list};
+pub use mapping::{HugePages, MapOptions, Mapping};
+pub use memory::{SharedMemory, remove};
+pub use offset::Offset;
+pub use options::{Options, at};
+pub use place::{Key, Place};
+pub use region::Access;
+pub use status::Status;
+
+/// Bytes of a page: what the system maps, protects and writes back at once. A mapping may begin and end anywhere all the same.
+pub fn page_bytes() -> usize {
+    map::page_bytes()
+}

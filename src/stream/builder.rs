@@ -6,7 +6,7 @@ use crate::descriptor::{self, Descriptor, Kind};
 use crate::error::Error;
 use crate::format::SampleFormat;
 use crate::index::{self, FRAME_BYTES_MAX};
-use crate::lifecycle::{self, Attachment, Existing};
+use crate::lifecycle::{self, Attachment, Existing, Wanted};
 use crate::name::Name;
 use crate::seat::{Role, program};
 use crate::shm::directory::{Access, Directory, Medium, Scope};
@@ -364,7 +364,9 @@ impl Builder {
             Backend::Posix | Backend::SystemV => Medium::Memory,
         };
         let directory = Directory::open(self.directory.as_deref(), self.scope, medium)?;
-        lifecycle::create(&directory, &name, &wanted, role, self.existing, self.backend, Access { group: self.group, mode: self.mode }, self.gate_timeout)
+        let access = Access { group: self.group, mode: self.mode };
+        let wanted = Wanted { descriptor: &wanted, backend: self.backend, access };
+        lifecycle::create(&directory, &name, &wanted, role, self.existing, self.gate_timeout)
     }
 
     fn describe(&self, name: &Name, format: SampleFormat, size: usize) -> Result<Descriptor, Error> {

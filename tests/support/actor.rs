@@ -13,16 +13,24 @@ const PLACE: &str = "ANNULUS_TEST_PLACE";
 
 /// The whole program: plays the role that it has, if it is a child, or runs the tests.
 pub fn main<T: Into<Done> + 'static>(play: fn(&str, &Path), tests: &[Test<T>]) -> ExitCode {
+    main_of(play, tests.iter().map(|(name, run)| (name.to_string(), *run)).collect())
+}
+
+/// The same, of tests whose names are made.
+pub fn main_of<T: Into<Done> + 'static>(play: fn(&str, &Path), tests: Vec<Named<T>>) -> ExitCode {
     if let Ok(role) = std::env::var(ROLE) {
         play(&role, &PathBuf::from(std::env::var_os(PLACE).unwrap()));
         return ExitCode::SUCCESS;
     }
-    let trial = |&(name, run): &Test<T>| Trial::ignorable_test(name, move || Ok(run().into().0));
-    libtest_mimic::run(&Arguments::from_args(), tests.iter().map(trial).collect()).exit_code()
+    let trial = |(name, run): Named<T>| Trial::ignorable_test(name, move || Ok(run().into().0));
+    libtest_mimic::run(&Arguments::from_args(), tests.into_iter().map(trial).collect()).exit_code()
 }
 
 /// A function with its name.
 pub type Test<T> = (&'static str, fn() -> T);
+
+/// The same, where the name is made.
+pub type Named<T> = (String, fn() -> T);
 
 /// What a test comes to: it passes, or says why it was not run.
 pub struct Done(Completion);

@@ -20,7 +20,8 @@ pub fn backend() -> annulus::Backend {
     match std::env::var("ANNULUS_TEST_BACKEND").as_deref() {
         Err(_) | Ok("posix") => annulus::Backend::Posix,
         Ok("file") => annulus::Backend::File,
-        Ok(other) => panic!("ANNULUS_TEST_BACKEND={other}: use posix or file"),
+        Ok("system-v") => annulus::Backend::SystemV,
+        Ok(other) => panic!("ANNULUS_TEST_BACKEND={other}: use posix, file or system-v"),
     }
 }
 

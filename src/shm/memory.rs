@@ -1,0 +1,299 @@
+//! An open object: [`SharedMemory`].
+
+use super::mapping::{MapOptions, Mapping};
+use super::options::Options;
+use super::place::{Key, Place};
+use super::region::Access;
+use super::status::{Grant, Status};
+use super::sysv::{self, Segment};
+use super::{Error, ErrorKind, file, native, posix};
+use core::ops::RangeBounds;
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+
+/// An object that this process has made or opened. Dropped, it is closed; the object stays, as the
+/// [lifetimes](super#how-long-an-object-lives) say, and so do its mappings.
+///
+/// In a child made by `fork` it works as it did in the parent.
+///
+/// ```
+/// use annulus::shm::{self, Place};
+/// # fn main() -> Result<(), shm::Error> {
+/// # let place = Place::posix(format!("/annulus-doc-memory-{}", std::process::id()));
+/// let memory = shm::at(&place).size(64).create_new()?;
+/// memory.resize(4096)?;
+/// memory.map()?.write(4000, &[1.5f32, 2.5])?;
+///
+/// let same = shm::at(&place).read_only().open()?;
+/// assert_eq!(same.size()?, 4096);
+/// assert_eq!(same.map()?.get::<f32>(4004)?, 2.5);
+/// memory.remove()?;
+/// assert!(same.is_removed()?);
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+pub struct SharedMemory {
+    pub(super) place: Place,
+    pub(super) object: Object,
+    pub(super) access: Access,
+    created: bool,
+}
+
+/// What the system knows it by.
+#[derive(Debug)]
+pub(super) enum Object {
+    /// A file, with or without a name. Not one that is closed at `fork`: a child goes on with it.
+    File(File),
+    SystemV(Segment),
+}
+
+impl SharedMemory {
+    pub(super) fn new(object: Object, options: &Options<'_>, created: bool) -> Self {
+        let place = match (&object, &options.place) {
+            (Object::SystemV(segment), Place::Key(Key::PRIVATE)) => Place::Id(segment.id),
+            (_, place) => place.clone(),
+        };
+        let access = if options.read_only { Access::ReadOnly } else { Access::ReadWrite };
+        Self { place, object, access, created }
+    }
+
+    /// Where it is. A System V segment that was made with [`Key::PRIVATE`] is at its id.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Whether this handle has made it: true for exactly one of all that called `open_or_create`.
+    pub fn created(&self) -> bool {
+        self.created
+    }
+
+    /// What it may be used for by this handle.
+    pub fn access(&self) -> Access {
+        self.access
+    }
+
+    /// The system's id of a System V segment, which can be told to another process: [`Place::id`].
+    pub fn id(&self) -> Option<i32> {
+        match &self.object {
+            Object::SystemV(segment) => Some(segment.id),
+            Object::File(_) => None,
+        }
+    }
+
+    /// Its file, where it is one: all but System V segments.
+    pub fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        match &self.object {
+            Object::File(file) => Some(file.as_fd()),
+            Object::SystemV(_) => None,
+        }
+    }
+
+    /// Its size in bytes, now.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Removed`] for a System V segment that is no more.
+    pub fn size(&self) -> Result<u64, Error> {
+        match &self.object {
+            Object::File(file) => Ok(file.metadata().map_err(|error| self.os("look at", error))?.len()),
+            Object::SystemV(segment) => Ok(segment.bytes), // it never changes
+        }
+    }
+
+    /// Its size, owner, group and mode, and who uses it, now.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Removed`] for a System V segment that is no more.
+    pub fn status(&self) -> Result<Status, Error> {
+        match &self.object {
+            Object::File(file) => {
+                let found = file.metadata().map_err(|error| self.os("look at", error))?;
+                Ok(Status::of_file(&self.place, &found))
+            }
+            Object::SystemV(segment) => {
+                sysv::look(segment.id).map(|found| Status::of_segment(&found)).map_err(|error| self.of_segment("look at", error))
+            }
+        }
+    }
+
+    /// The key that its System V segment was made with: [`Key::PRIVATE`] if with none, or if it is marked to be removed.
+    pub fn key(&self) -> Option<Key> {
+        match &self.object {
+            Object::SystemV(segment) => sysv::look(segment.id).ok().map(|found| found.key),
+            Object::File(_) => None,
+        }
+    }
+
+    /// Whether it was removed: it has lost its name, or is marked to go with its last mapping, or is gone.
+    ///
+    /// # Errors
+    /// What the system says when it may not be asked.
+    pub fn is_removed(&self) -> Result<bool, Error> {
+        if let (Object::File(file), place) = (&self.object, &self.place) {
+            let found = file.metadata().map_err(|error| self.os("look at", error))?;
+            // Anonymous memory never had a name.
+            let removed = if *place == Place::Anonymous { Some(false) } else { native::has_no_name(place, &found) };
+            let why = "the system does not tell what has become of the name of an object";
+            return removed.ok_or_else(|| Error::unsupported("look at", place, "asking whether it was removed", why));
+        }
+        match self.status() {
+            Err(error) if *error.kind() == ErrorKind::Removed => Ok(true),
+            status => Ok(status?.removed),
+        }
+    }
+
+    /// Changes who may do what with it, as [`Options::mode`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::PermissionDenied`]: its owner may, and root.
+    pub fn set_mode(&self, mode: u32) -> Result<(), Error> {
+        self.grant("set the mode of", Grant { mode: Some(mode), ..Grant::default() })
+    }
+
+    /// Changes its group.
+    ///
+    /// # Errors
+    /// As of [`set_mode`](Self::set_mode); of files, only into a group that the owner is in.
+    pub fn set_group(&self, group: u32) -> Result<(), Error> {
+        self.grant("set the group of", Grant { group: Some(group), ..Grant::default() })
+    }
+
+    /// Gives it to another user.
+    ///
+    /// # Errors
+    /// [`ErrorKind::PermissionDenied`]: for files root may; for System V segments, their owner and maker too.
+    pub fn set_owner(&self, user: u32) -> Result<(), Error> {
+        self.grant("set the owner of", Grant { owner: Some(user), ..Grant::default() })
+    }
+
+    fn grant(&self, operation: &'static str, grant: Grant) -> Result<(), Error> {
+        match &self.object {
+            Object::File(file) => grant.give(file).map_err(|error| self.os(operation, error)),
+            Object::SystemV(segment) => {
+                sysv::grant(segment.id, grant).map_err(|error| self.of_segment(operation, error))
+            }
+        }
+    }
+
+    /// Gives it another size, as often as one likes. What is added is zeroes, which are there at once (a full file system
+    /// is an error now, and not a signal later).
+    ///
+    /// Mappings keep their length: to see what was added, map it anew. What was cut off is gone for everybody: a process
+    /// that accesses it through a mapping is killed by SIGBUS. So nobody should make an object smaller that others have
+    /// mapped; and memory that is sealed, as anonymous memory is without [`Options::resizable`], rules it out.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ReadOnly`], [`ErrorKind::NoSpace`], [`ErrorKind::TooLarge`]; [`ErrorKind::Unsupported`] for System V
+    /// segments and for sealed memory.
+    pub fn resize(&self, bytes: u64) -> Result<(), Error> {
+        let Object::File(file) = &self.object else {
+            let why = "a System V segment keeps the size that it was made with";
+            return Err(Error::unsupported("resize", &self.place, "another size", why));
+        };
+        if self.access == Access::ReadOnly {
+            return Err(Error::new("resize", &self.place, ErrorKind::ReadOnly, None));
+        }
+        if native::is_sealed(file) == Some(true) {
+            let why = "its size is sealed: make it with resizable()";
+            return Err(Error::unsupported("resize", &self.place, "another size", why));
+        }
+        let now = self.size()?;
+        let done = if bytes > now { file::grow(file, now, bytes) } else { file.set_len(bytes) };
+        done.map_err(|error| self.os("resize", error))
+    }
+
+    /// Maps all of it, to be used as this handle may.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Removed`] for a System V segment that was removed, or marked; [`ErrorKind::NoSpace`] of the address
+    /// space; [`ErrorKind::OutOfRange`] if there is nothing to be mapped.
+    pub fn map(&self) -> Result<Mapping, Error> {
+        self.mapping().map()
+    }
+
+    /// Maps a part of it: any bytes of it, to its end if the range has none. As [`map`](Self::map).
+    ///
+    /// ```
+    /// # use annulus::shm::{self, Place};
+    /// # fn main() -> Result<(), shm::Error> {
+    /// # let place = Place::posix(format!("/annulus-doc-range-{}", std::process::id()));
+    /// # let memory = shm::at(&place).size(10_000).create_new()?;
+    /// let tail = memory.map_range(9_990..)?;
+    /// assert_eq!((tail.offset(), tail.len()), (9_990, 10));
+    /// # memory.remove()?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// As of [`map`](Self::map), and [`ErrorKind::OutOfRange`] if it does not have so many bytes.
+    pub fn map_range(&self, range: impl RangeBounds<u64>) -> Result<Mapping, Error> {
+        self.mapping().range(range).map()
+    }
+
+    /// Begins a mapping with more to be said of it: an address, huge pages, copy-on-write.
+    pub fn mapping(&self) -> MapOptions<'_> {
+        MapOptions::new(self)
+    }
+
+    /// Another handle of the same object, without looking for its name: that may lead elsewhere by now.
+    ///
+    /// # Errors
+    /// What the system says: too many open files.
+    pub fn try_clone(&self) -> Result<Self, Error> {
+        let object = match &self.object {
+            Object::File(file) => Object::File(file.try_clone().map_err(|error| self.os("open", error))?),
+            Object::SystemV(segment) => Object::SystemV(segment.clone()),
+        };
+        Ok(Self { place: self.place.clone(), object, access: self.access, created: false })
+    }
+
+    /// Takes its name away: [`remove`], and in doubt (the name leads to another object by now) nothing.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Removed`] if its name is not its own any more, and as of [`remove`].
+    pub fn remove(&self) -> Result<(), Error> {
+        match (&self.object, &self.place) {
+            (Object::SystemV(segment), place) => sysv::remove_id(place, segment.id, ErrorKind::Removed),
+            (Object::File(file), place) if *place != Place::Anonymous => {
+                let ours = file.metadata().map_err(|error| self.os("look at", error))?;
+                if native::has_no_name(place, &ours) == Some(true) || !native::leads_to(place, &ours) {
+                    return Err(Error::new("remove", place, ErrorKind::Removed, None));
+                }
+                remove(place)
+            }
+            (Object::File(_), place) => remove(place),
+        }
+    }
+
+    pub(super) fn os(&self, operation: &'static str, error: io::Error) -> Error {
+        Error::os(operation, &self.place, error)
+    }
+
+    /// What a call on a segment says that was there once.
+    pub(super) fn of_segment(&self, operation: &'static str, error: io::Error) -> Error {
+        if sysv::is_gone(&error) {
+            return Error::new(operation, &self.place, ErrorKind::Removed, Some(error));
+        }
+        self.os(operation, error)
+    }
+}
+
+/// Removes the object at `place`, without opening it, by the system's own rules: a POSIX object and a file lose their name,
+/// a System V segment is marked to go with its last mapping. Who has it mapped keeps it; the name is free at once.
+///
+/// # Errors
+/// [`ErrorKind::NotFound`], [`ErrorKind::PermissionDenied`]; [`ErrorKind::Unsupported`] for anonymous memory, which has no
+/// name, and goes with its last user.
+pub fn remove(place: impl Into<Place>) -> Result<(), Error> {
+    let place = place.into();
+    let fail = |error| Error::os("remove", &place, error);
+    match &place {
+        Place::Posix(name) => posix::remove(name, &place),
+        Place::File(path) => fs::remove_file(path).map_err(fail),
+        Place::Key(_) | Place::Id(_) => sysv::remove(&place),
+        Place::Anonymous => {
+            let why = "it has no name: it goes with the last who has it open or mapped";
+            Err(Error::unsupported("remove", &place, "removing", why))
+        }
+    }
+}

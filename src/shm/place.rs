@@ -1,0 +1,214 @@
+//! Where an object is: the system's kinds of names.
+
+#![allow(unsafe_code)]
+
+use super::error::{Error, ErrorKind};
+use core::fmt;
+use core::str::FromStr;
+use std::ffi::{CString, OsStr, OsString};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// Where a shared memory object is, in the system's own terms, whoever made it.
+///
+/// Its text forms are `posix:/name`, `file:/path`, `sysv:key=0x1234`, `sysv:id=7` and `anonymous`.
+///
+/// ```
+/// use annulus::shm::Place;
+/// let place: Place = "posix:/MySharedMemory".parse().unwrap();
+/// assert_eq!(place, Place::posix("/MySharedMemory"));
+/// assert_eq!(Place::key(0x1234).to_string(), "sysv:key=0x1234");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Place {
+    /// The name of a POSIX object, just as `shm_open` takes it.
+    Posix(OsString),
+    /// The path of a file.
+    File(PathBuf),
+    /// The key of a System V segment; with [`Key::PRIVATE`] a new one that has no name but its id.
+    Key(Key),
+    /// The id that the system has given to a System V segment.
+    Id(i32),
+    /// Without a name: for children made by `fork`, and for those that its descriptor is passed to.
+    Anonymous,
+}
+
+impl Place {
+    /// The POSIX object of that name: one slash before it or none, none in it, at most 255 bytes (31 on macOS). On Linux it
+    /// is the file of that name in `/dev/shm`.
+    pub fn posix(name: impl Into<OsString>) -> Self {
+        Self::Posix(name.into())
+    }
+
+    /// The file of that path.
+    pub fn file(path: impl Into<PathBuf>) -> Self {
+        Self::File(path.into())
+    }
+
+    /// The System V segment of that key.
+    pub fn key(key: impl Into<Key>) -> Self {
+        Self::Key(key.into())
+    }
+
+    /// The System V segment of that id, as [`SharedMemory::id`](super::SharedMemory::id) or `ipcs -m` say it.
+    pub fn id(id: i32) -> Self {
+        Self::Id(id)
+    }
+
+    /// Memory without a name.
+    pub fn anonymous() -> Self {
+        Self::Anonymous
+    }
+}
+
+impl From<&Self> for Place {
+    fn from(place: &Self) -> Self {
+        place.clone()
+    }
+}
+
+impl From<Key> for Place {
+    fn from(key: Key) -> Self {
+        Self::Key(key)
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Posix(name) => write!(f, "posix:{}", name.display()),
+            Self::File(path) => write!(f, "file:{}", path.display()),
+            Self::Key(key) => write!(f, "sysv:key={key}"),
+            Self::Id(id) => write!(f, "sysv:id={id}"),
+            Self::Anonymous => f.write_str("anonymous"),
+        }
+    }
+}
+
+impl FromStr for Place {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let unknown = || {
+            let why = "it is none of posix:/NAME, file:PATH, sysv:key=KEY, sysv:id=ID, anonymous";
+            Error::without_place("understand the place", ErrorKind::BadName { why }, None).on_text(text)
+        };
+        match text.split_once(':') {
+            Some(("posix", name)) if !name.is_empty() => Ok(Self::posix(name)),
+            Some(("file", path)) if !path.is_empty() => Ok(Self::file(path)),
+            Some(("sysv", which)) => match which.split_once('=') {
+                Some(("key", key)) => Ok(Self::Key(key.parse().map_err(|_| unknown())?)),
+                Some(("id", id)) => Ok(Self::Id(id.parse().map_err(|_| unknown())?)),
+                _ => Err(unknown()),
+            },
+            None if text == "anonymous" => Ok(Self::Anonymous),
+            _ => Err(unknown()),
+        }
+    }
+}
+
+/// The key of a System V segment: a number that processes agree on. Shown as `ipcs` shows it, in hexadecimal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Key(i32);
+
+impl Key {
+    /// `IPC_PRIVATE`, which is 0: each segment that is made with it is a new one, to be found by its id only.
+    pub const PRIVATE: Self = Self(libc::IPC_PRIVATE);
+
+    /// The key of that number.
+    pub const fn new(key: i32) -> Self {
+        Self(key)
+    }
+
+    /// `ftok`: the key that belongs to a file that exists, and to one of 255 projects (not 0).
+    ///
+    /// It is made of 16 bits of the file's inode, 8 of its device and the project: two files may have the same one, and a
+    /// file that was made anew has another.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] and the like, of the file.
+    pub fn ftok(path: impl AsRef<Path>, project: u8) -> Result<Self, Error> {
+        let path = path.as_ref();
+        let place = || Place::file(path);
+        if project == 0 {
+            let what = "the project of a key is 1 to 255";
+            return Err(Error::new("make a key of", &place(), ErrorKind::BadParameter { what }, None));
+        }
+        let name = c_string(path.as_os_str()).map_err(|error| Error::os("make a key of", &place(), error))?;
+        // SAFETY: the path is a terminated string that lives through the call.
+        match unsafe { libc::ftok(name.as_ptr(), project.into()) } {
+            -1 => Err(Error::os("make a key of", &place(), io::Error::last_os_error())),
+            key => Ok(Self(key)),
+        }
+    }
+
+    /// Its number.
+    pub const fn get(self) -> i32 {
+        self.0
+    }
+}
+
+impl From<i32> for Key {
+    fn from(key: i32) -> Self {
+        Self(key)
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#x}", self.0)
+    }
+}
+
+/// In hexadecimal (`0x1234`, all 32 bits), or in decimal, negative ones too.
+impl FromStr for Key {
+    type Err = core::num::ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.strip_prefix("0x") {
+            Some(digits) => u32::from_str_radix(digits, 16).map(|key| Self(key.cast_signed())),
+            None => text.parse().map(Self),
+        }
+    }
+}
+
+pub(super) fn c_string(text: &OsStr) -> io::Result<CString> {
+    CString::new(text.as_bytes()).map_err(|_| io::ErrorKind::InvalidInput.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_survive_their_text() {
+        let all = ["posix:/x", "posix:x", "file:/tmp/a:b", "file:rel", "sysv:key=0x1234", "sysv:id=7", "anonymous"];
+        for text in all {
+            let place: Place = text.parse().unwrap();
+            assert_eq!(place.to_string(), text);
+        }
+        let negative = Place::key(-2);
+        assert_eq!(negative.to_string(), "sysv:key=0xfffffffe");
+        for text in ["sysv:key=0xfffffffe", "sysv:key=-2"] {
+            assert_eq!(text.parse::<Place>().unwrap(), negative);
+        }
+        for text in ["", "x", "posix:", "file:", "sysv:7", "sysv:key=", "sysv:id=x", "sysv:key=0x123456789", "anonymous:"] {
+            let error = text.parse::<Place>().unwrap_err();
+            assert!(matches!(error.kind(), ErrorKind::BadName { .. }), "{text}");
+            assert!(error.to_string().contains("sysv:key=KEY"), "{error}");
+        }
+    }
+
+    #[test]
+    fn ftok_is_the_systems() {
+        let here = std::env::temp_dir();
+        let key = Key::ftok(&here, b'A').unwrap();
+        assert_eq!(key.get() >> 24, i32::from(b'A'));
+        assert_eq!(Key::ftok(&here, b'A').unwrap(), key);
+        assert_ne!(Key::ftok(&here, b'B').unwrap(), key);
+        assert!(matches!(Key::ftok("/nowhere at all", 1).unwrap_err().kind(), ErrorKind::NotFound));
+        assert!(matches!(Key::ftok(&here, 0).unwrap_err().kind(), ErrorKind::BadParameter { .. }));
+    }
+}

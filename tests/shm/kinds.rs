@@ -1,0 +1,155 @@
+//! The kinds of objects, and what each can do: the table of the module's documentation.
+
+use crate::support::Place as Directory;
+use annulus::shm::{self, Error, Key, Options, Place, SharedMemory};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+/// What a kind can do. What it cannot is `Unsupported`, with a reason.
+#[derive(Debug)]
+pub(crate) struct Can {
+    /// It has a name, by which it is found and removed.
+    pub(crate) name: bool,
+    pub(crate) resize: bool,
+    pub(crate) copy_on_write: bool,
+    pub(crate) descriptor: bool,
+    pub(crate) listed: bool,
+    /// It can be empty.
+    pub(crate) empty: bool,
+}
+
+pub(crate) trait Kind {
+    const NAME: &'static str;
+    const CAN: Can;
+
+    /// With a place of its own, where nothing is.
+    fn new() -> Self;
+
+    fn place(&self) -> Place;
+
+    /// Opens what `memory` is, by its name or its descriptor, with what `also` asks for besides.
+    fn open_with<'a>(
+        &self,
+        memory: &SharedMemory,
+        also: impl FnOnce(Options<'a>) -> Options<'a>,
+    ) -> Result<SharedMemory, Error> {
+        let _ = memory;
+        also(shm::at(self.place())).open()
+    }
+
+    fn open(&self, memory: &SharedMemory) -> SharedMemory {
+        self.open_with(memory, |options| options).unwrap()
+    }
+
+    fn at<'a>(&self) -> Options<'a> {
+        shm::at(self.place())
+    }
+}
+
+fn unique() -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    format!("annulus-test-{}-{}", std::process::id(), COUNT.fetch_add(1, Relaxed))
+}
+
+/// Removed when its test is over.
+struct Own(Place);
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        let _ = shm::remove(&self.0);
+    }
+}
+
+pub(crate) struct Posix(Own);
+
+impl Kind for Posix {
+    const NAME: &'static str = "posix";
+    const CAN: Can =
+        Can { name: true, resize: true, copy_on_write: true, descriptor: true, listed: true, empty: true };
+
+    fn new() -> Self {
+        Self(Own(Place::posix(format!("/{}", unique()))))
+    }
+
+    fn place(&self) -> Place {
+        self.0.0.clone()
+    }
+}
+
+/// On a disk, or what there is in its place.
+pub(crate) struct File(Own);
+
+impl Kind for File {
+    const NAME: &'static str = "file";
+    const CAN: Can =
+        Can { name: true, resize: true, copy_on_write: true, descriptor: true, listed: false, empty: true };
+
+    fn new() -> Self {
+        Self(Own(Place::file(std::env::temp_dir().join(unique()))))
+    }
+
+    fn place(&self) -> Place {
+        self.0.0.clone()
+    }
+}
+
+pub(crate) struct Anonymous;
+
+impl Kind for Anonymous {
+    const NAME: &'static str = "anonymous";
+    const CAN: Can = Can {
+        name: false,
+        resize: false,
+        copy_on_write: true,
+        descriptor: true,
+        listed: false,
+        empty: false,
+    };
+
+    fn new() -> Self {
+        Self
+    }
+
+    fn place(&self) -> Place {
+        Place::anonymous()
+    }
+
+    fn open_with<'a>(
+        &self,
+        memory: &SharedMemory,
+        also: impl FnOnce(Options<'a>) -> Options<'a>,
+    ) -> Result<SharedMemory, Error> {
+        let descriptor = memory.as_fd().unwrap().try_clone_to_owned().unwrap();
+        also(shm::at(Place::anonymous())).from_fd(descriptor)
+    }
+}
+
+/// By a key that belongs to a file of its own.
+pub(crate) struct SystemV(Own, #[allow(dead_code, reason = "kept while the key is")] Directory);
+
+impl Kind for SystemV {
+    const NAME: &'static str = "sysv";
+    const CAN: Can = Can {
+        name: true,
+        resize: false,
+        copy_on_write: false,
+        descriptor: false,
+        listed: true,
+        empty: false,
+    };
+
+    fn new() -> Self {
+        // A key may belong to two files.
+        loop {
+            let directory = Directory::new();
+            let key = Key::ftok(directory.path(), b'A').unwrap();
+            let place = Place::key(key);
+            if shm::at(&place).open().is_err() {
+                return Self(Own(place), directory);
+            }
+        }
+    }
+
+    fn place(&self) -> Place {
+        self.0.0.clone()
+    }
+}
