@@ -5,6 +5,7 @@
 
 mod support;
 
+use annulus::shm;
 use annulus::{AtLimit, Backend, Builder, Error, Existing, Kind, ProducerState, PushError, ReadError, Role, Start, Wait};
 use rustix::fs::{MemfdFlags, SealFlags};
 use rustix::net::{
@@ -32,6 +33,9 @@ fn main() -> ExitCode {
             a_stream_of_each_kind_without_a_name,
             sealed_memory_only,
             a_descriptor_of_a_stream_with_a_name,
+            a_segment_that_is_removed_takes_its_stream_along,
+            what_a_killed_maker_of_segments_left_is_swept,
+            a_segment_keeps_what_a_crash_left,
             a_file_outlives_its_processes,
             a_file_of_an_earlier_boot_vouches_for_nothing,
             files_are_asked_for,
@@ -83,6 +87,14 @@ fn play(role: &str, place: &Path) {
                 producer.push(&[producer.position()]).unwrap();
                 std::thread::sleep(Duration::from_micros(200));
             }
+        }
+        // Pushes one, and stays.
+        "segment" => {
+            let ring = annulus::create("s").directory(place).backend(Backend::SystemV).capacity(1000);
+            let mut producer = ring.kind(Kind::Spsc).producer::<u64>().unwrap();
+            producer.push(&[7]).unwrap();
+            say("ready");
+            std::thread::sleep(LONG);
         }
         // Reads some, and stays.
         "reader" => {
@@ -240,6 +252,98 @@ fn a_descriptor_of_a_stream_with_a_name() {
     let end = reader.read(&mut out, wait()).unwrap_err();
     assert!(matches!(end, ReadError::Replaced), "{end}");
     drop(other);
+}
+
+// ---- System V segments.
+
+fn segments(place: &Place) -> Builder {
+    annulus::create("s").directory(place.path()).backend(Backend::SystemV).capacity(1000)
+}
+
+fn segment_of(place: &Place) -> i32 {
+    support::segment_of(&place.path().join("s@v1.l1")).unwrap()
+}
+
+fn is_there(id: i32) -> bool {
+    shm::list().unwrap().iter().any(|one| one.place == shm::Place::id(id))
+}
+
+/// As `ipcrm` does it, which knows nothing of streams.
+fn a_segment_that_is_removed_takes_its_stream_along() {
+    let place = Place::new();
+    let mut producer = segments(&place).producer::<u64>().unwrap();
+    let mut reader = place.open("s").observer::<u64>().unwrap();
+    assert_eq!(producer.info().backend, Backend::SystemV);
+    producer.push(&[1]).unwrap();
+    shm::remove(shm::Place::id(segment_of(&place))).unwrap();
+    assert!(!producer.is_named() && !reader.is_named());
+    producer.push(&[2]).unwrap(); // those who have it have it
+    let mut out = [0; 4];
+    assert_eq!(reader.read(&mut out, wait()).unwrap().frames, 2);
+
+    // Whoever comes by says so to those who have it.
+    let gone = place.open("s").observer::<u64>().unwrap_err();
+    assert!(matches!(gone, Error::NotFound { .. }), "{gone}");
+    assert_eq!(place.objects(), [""; 0]);
+    assert_eq!(producer.push(&[3]), Err(PushError::Removed));
+    assert_eq!(reader.read(&mut out, wait()), Err(ReadError::Replaced));
+    drop((producer, reader));
+
+    // One that nobody has is gone at once, and made anew.
+    for existing in [Existing::Refuse, Existing::Resume, Existing::Replace] {
+        drop(segments(&place).keep(true).producer::<u64>().unwrap());
+        let id = segment_of(&place);
+        shm::remove(shm::Place::id(id)).unwrap();
+        let again = segments(&place).existing(existing).producer::<u64>().unwrap();
+        assert_eq!(again.position(), 0);
+        assert_ne!(segment_of(&place), id);
+    }
+    assert_eq!(place.objects(), [""; 0]);
+}
+
+/// One that says that it is being made, of a process that is no more.
+#[allow(unsafe_code)]
+fn what_a_killed_maker_of_segments_left_is_swept() {
+    let place = Place::new();
+    // SAFETY: the child makes one system call and ends; the calls take numbers only.
+    let left = unsafe {
+        let mut pipe = [0; 2];
+        assert_eq!(libc::pipe(pipe.as_mut_ptr()), 0);
+        let child = libc::fork();
+        if child == 0 {
+            let id = libc::shmget(libc::IPC_PRIVATE, 5000, libc::IPC_CREAT | 0o611);
+            libc::write(pipe[1], (&raw const id).cast(), 4);
+            libc::_exit(0);
+        }
+        let mut id = 0_i32;
+        assert_eq!(libc::read(pipe[0], (&raw mut id).cast(), 4), 4);
+        libc::waitpid(child, std::ptr::null_mut(), 0);
+        libc::close(pipe[0]);
+        libc::close(pipe[1]);
+        id
+    };
+    let ours = shm::at(shm::Place::Key(shm::Key::PRIVATE)).size(5000).create_new().unwrap();
+    drop(segments(&place).producer::<u64>().unwrap());
+    assert!(!is_there(left), "segment {left} is still there");
+    assert!(is_there(ours.id().unwrap()), "another one was swept, too");
+    ours.remove().unwrap();
+}
+
+fn a_segment_keeps_what_a_crash_left() {
+    let place = Place::new();
+    let mut consumer = segments(&place).kind(Kind::Spsc).consumer::<u64>().unwrap();
+    let mut actor = Actor::start(&place, "segment");
+    assert_eq!(actor.line(), "ready");
+    let id = segment_of(&place);
+    let mut out = [0; 4];
+    assert_eq!(consumer.read(&mut out, wait()).unwrap().frames, 1);
+    drop(consumer);
+    actor.kill();
+    assert!(is_there(id), "it went with its producer");
+    let producer = segments(&place).kind(Kind::Spsc).producer::<u64>().unwrap();
+    assert_eq!((producer.position(), segment_of(&place)), (1, id));
+    drop(producer);
+    assert!(!is_there(id), "it stays for ever");
 }
 
 // ---- Files.

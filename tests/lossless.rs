@@ -247,9 +247,10 @@ fn the_words_lie_where_the_page_says() {
     producer.push(&[0; 4 * 100]).unwrap();
     let second = place.open("s").lossless().observer::<i16>().unwrap();
     producer.push(&vec![0; 4 * capacity as usize]).unwrap();
-    let bytes = std::fs::read(&producer.info().path).unwrap();
+    let bytes = support::Memory::of(&producer.info().path).bytes();
+    let mirrored = u32::from(support::mirrors());
     let word = |at: u64| u64::from_le_bytes(bytes[at as usize..at as usize + 8].try_into().unwrap());
-    assert_eq!((word(0x018), word(0x078) >> 32, word(0x084) as u32), (2, 3, 1));
+    assert_eq!((word(0x018), word(0x078) >> 32, word(0x084) as u32), (2, 3, mirrored));
     let (producers, readers) = (word(0x058), word(0x060));
     assert_eq!(word(producers + 0x1020), capacity + 100, "limit");
     assert_eq!([word(producers + 0x1090), word(producers + 0x1098)], [1, 100], "breaches");
@@ -258,12 +259,12 @@ fn the_words_lie_where_the_page_says() {
     let seat = |number: u64| word(readers + 0x400 + (3 + number) * 128) >> 32;
     assert_eq!((seat(1), seat(2)), (2, 2), "lossless");
     drop(second);
-    let bytes = std::fs::read(&producer.info().path).unwrap();
+    let bytes = support::Memory::of(&producer.info().path).bytes();
     let at = readers as usize + 0x400 + 128;
     assert_eq!(bytes[at..at + 8], u64::MAX.to_le_bytes());
     let full =
         place.create("f").capacity(1024).lossless(1).at_limit(AtLimit::Full).producer::<u64>().unwrap();
-    assert_eq!(std::fs::read(&full.info().path).unwrap()[0x084], 1 | 8);
+    assert_eq!(support::Memory::of(&full.info().path).bytes()[0x084], mirrored as u8 | 8);
 }
 
 /// Words that no reader of ours would store: the producer neither panics nor is held up beyond them.
@@ -275,14 +276,10 @@ fn scribbled_cursors() {
         let mut reader = recorder(&place);
         push(&mut producer, 3000).unwrap_or(());
         let path = producer.info().path.clone();
-        let readers = u64::from_le_bytes(std::fs::read(&path).unwrap()[0x60..0x68].try_into().unwrap());
-        let file = OpenOptions::new().write(true).open(&path).unwrap();
-        let scribble = |at: u64, word: u64| {
-            std::os::unix::fs::FileExt::write_all_at(&file, &word.to_le_bytes(), at).unwrap();
-        };
+        let scribble = |at: u64, word: u64| support::set_word(&path, 0x60, at, word);
         for word in [0, 1, 1 << 62, (1 << 63) - 1, 1 << 63, u64::MAX - 1, u64::MAX] {
-            scribble(readers + 0x400, word);
-            scribble(readers + 0x480, word);
+            scribble(0x400, word);
+            scribble(0x480, word);
             let done = push(&mut producer, 100);
             assert!(
                 done.is_ok() || at_limit == AtLimit::Full && done == Err(PushError::Full),
@@ -298,8 +295,8 @@ fn scribbled_cursors() {
             reader.seek(Start::Position(word));
         }
         drop(reader);
-        scribble(readers + 0x400, u64::MAX);
-        scribble(readers + 0x480, u64::MAX);
+        scribble(0x400, u64::MAX);
+        scribble(0x480, u64::MAX);
         push(&mut producer, 100).unwrap();
         producer.finish();
     }

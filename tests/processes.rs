@@ -251,10 +251,7 @@ fn a_refused_open_leaves_what_a_crash_left() {
     drop(viewer);
     producer.kill();
     let path = place.path().join("s@v1.l1");
-    let whole = std::fs::read(&path).unwrap();
-    let producers = u64::from_le_bytes(whole[0x58..0x60].try_into().unwrap());
-    let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
-    std::os::unix::fs::FileExt::write_all_at(&file, &0u64.to_le_bytes(), producers + 0x1008).unwrap(); // intent
+    support::set_word(&path, 0x58, 0x1008, 0); // intent
     for _ in 0..2 {
         assert!(matches!(stream(place.path()).producer::<u64>(), Err(Error::Corrupt { .. })));
     }
@@ -758,9 +755,7 @@ fn a_killed_recorder_holds_nobody_up() {
         }
         let block = counted(&producer, ring);
         producer.push(&block).unwrap();
-        let object = std::fs::read(&producer.info().path).unwrap();
-        let word = |at: usize| u64::from_le_bytes(object[at..at + 8].try_into().unwrap());
-        assert_eq!(word(word(0x60) as usize + 0x380), u64::MAX, "readers are still hurried");
+        assert_eq!(support::word(&producer.info().path, 0x60, 0x380), u64::MAX, "readers are still hurried");
     }
     drop(producer);
     place.open("r").remove().unwrap();

@@ -64,7 +64,7 @@ fn what_a_stream_says_of_itself_arrives() {
     assert_eq!((info.full_name().as_str(), info.version, info.kind), ("ecg@v7", 7, Kind::Broadcast));
     assert_eq!((info.channels, info.rate, info.device.as_str()), (vec![lead], 360.0, "Holter, serial 12"));
     assert_eq!((info.metadata_json.as_str(), info.start_time), ("{\"lead\":1}", Some(start)));
-    assert!(info.capacity >= 21_600 && info.contiguous && info.keep && info.observable);
+    assert!(info.capacity >= 21_600 && info.contiguous == support::mirrors() && info.keep && info.observable);
     assert_eq!(info.requested, 21_600);
     assert_eq!(status.producer, ProducerState::Live { pid: std::process::id() });
     assert_eq!(status.attached.len(), 1);
@@ -323,7 +323,10 @@ fn chunks_are_one_slice_where_the_ring_is_mapped_twice() {
     let place = Place::new();
     let mut producer = place.create("q").kind(Kind::Spsc).capacity(512).producer::<u64>().unwrap();
     let mut consumer = place.open("q").consumer::<u64>().unwrap();
-    assert!(consumer.info().contiguous);
+    assert_eq!(consumer.info().contiguous, support::mirrors());
+    if !consumer.info().contiguous {
+        return; // `odd_frames_come_in_two_slices` shows how it is then
+    }
     let mut next = 0u64;
     for round in 0..20 {
         let items: Vec<u64> = (round * 300..(round + 1) * 300).collect();
@@ -400,8 +403,9 @@ fn without_observers_frames_are_filled_in_place() {
     for round in 0..5u64 {
         let mut reserved = producer.reserve(400).unwrap();
         let (all, rest) = reserved.slices_mut().unwrap();
-        assert_eq!((all.len(), rest.len()), (400, 0));
-        all.iter_mut().enumerate().for_each(|(i, item)| *item = round * 400 + i as u64);
+        assert_eq!(all.len() + rest.len(), 400);
+        assert!(rest.is_empty() || !support::mirrors());
+        all.iter_mut().chain(rest).enumerate().for_each(|(i, item)| *item = round * 400 + i as u64);
         reserved.commit_all().unwrap();
         assert_eq!(producer.reserve(400).unwrap_err(), PushError::Full);
         let mut out = [0; 400];
@@ -618,7 +622,10 @@ fn a_full_table_says_who_sits_there() {
 fn readers_cannot_write_to_samples_and_positions() {
     let place = Place::new();
     let producer = place.create("s").channels(channels(1)).capacity(4096).producer::<u8>().unwrap();
-    let inode = std::fs::metadata(&producer.info().path).unwrap().ino().to_string();
+    // In the list of mappings a segment's id stands where a file's inode does.
+    let path = &producer.info().path;
+    let inode = support::segment_of(path).map_or_else(|| std::fs::metadata(path).unwrap().ino().to_string(), |id| id.to_string());
+    let copies = if producer.info().contiguous { 2 } else { 1 };
     let rights = || {
         let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
         let mut found: Vec<(u64, String)> = maps
@@ -637,11 +644,11 @@ fn readers_cannot_write_to_samples_and_positions() {
     let data = own.iter().map(|(offset, _)| *offset).max().unwrap();
     let _viewer = place.open("s").observer::<u8>().unwrap();
     let all = rights();
-    // Two of the producer's mappings of the data are writable, the viewer's two are not.
+    // The producer's mappings of the data are writable, the viewer's are not.
     let of_data: Vec<&str> =
         all.iter().filter(|(offset, _)| *offset == data).map(|(_, r)| r.as_str()).collect();
-    assert_eq!(of_data.iter().filter(|rights| **rights == "rw-s").count(), 2, "{all:?}");
-    assert_eq!(of_data.iter().filter(|rights| **rights == "r--s").count(), 2, "{all:?}");
+    assert_eq!(of_data.iter().filter(|rights| **rights == "rw-s").count(), copies, "{all:?}");
+    assert_eq!(of_data.iter().filter(|rights| **rights == "r--s").count(), copies, "{all:?}");
 }
 
 #[test]
@@ -704,18 +711,14 @@ fn the_private_directory_comes_and_goes() {
 /// epoch is still 0.
 #[test]
 fn a_producer_that_died_before_it_began_is_gone_too() {
-    use std::os::unix::fs::FileExt;
     let place = Place::new();
     let mut consumer = place.create("q").kind(Kind::Spsc).capacity(512).consumer::<u64>().unwrap();
     let mut out = [0; 4];
     let brief = Wait::new().timeout(SHORT);
     assert_eq!(consumer.read(&mut out, brief), Err(ReadError::Timeout));
-    let object = std::fs::OpenOptions::new().read(true).write(true).open(&consumer.info().path).unwrap();
-    let mut word = [0; 8];
-    object.read_exact_at(&mut word, 0x060).unwrap(); // the readers' control
-    let seat = u64::from_le_bytes(word) + 0x200 + 0x200;
-    object.write_all_at(&77u64.to_le_bytes(), seat + 8).unwrap();
-    object.write_all_at(&1u32.to_le_bytes(), seat).unwrap();
+    let object = &consumer.info().path;
+    support::set_word(object, 0x60, 0x200 + 0x200 + 8, 77); // the seat's pid
+    support::set_word(object, 0x60, 0x200 + 0x200, 1); // it is in use
     let gone = Err(ReadError::ProducerGone { pid: 77, position: 0 });
     assert_eq!(consumer.read(&mut out, brief), gone);
     assert_eq!(consumer.read(&mut out, brief), Err(ReadError::Timeout), "said once");
@@ -869,15 +872,10 @@ fn a_producer_that_polls_for_space_is_noticed() {
 /// What a remover left half done: the object is retired and still has its name.
 #[test]
 fn a_removal_that_stopped_half_way_is_finished() {
-    use std::os::unix::fs::FileExt;
     let place = Place::new();
     let stream = || place.create("s").channels(channels(1)).capacity(512);
     let retire = || {
-        let path = place.path().join("s@v1.l1");
-        let whole = std::fs::read(&path).unwrap();
-        let readers = u64::from_le_bytes(whole[0x60..0x68].try_into().unwrap());
-        let file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
-        file.write_all_at(&2u64.to_le_bytes(), readers).unwrap();
+        support::set_word(&place.path().join("s@v1.l1"), 0x60, 0, 2);
     };
     for existing in [Existing::Refuse, Existing::Resume, Existing::Replace] {
         drop(stream().keep(true).producer::<i16>().unwrap());

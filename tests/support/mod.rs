@@ -25,6 +25,11 @@ pub fn backend() -> annulus::Backend {
     }
 }
 
+/// Whether rings are mapped twice there, so that each run of frames is one slice.
+pub fn mirrors() -> bool {
+    backend() != annulus::Backend::SystemV
+}
+
 /// A private directory of its own, removed with everything in it: on tmpfs, or on the disk where streams are files there.
 pub struct Place(PathBuf);
 
@@ -66,6 +71,12 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
+        if backend() == annulus::Backend::SystemV {
+            for left in self.objects() {
+                let id = segment_of(&self.0.join(left));
+                id.into_iter().for_each(|id| drop(annulus::shm::remove(annulus::shm::Place::id(id))));
+            }
+        }
         let _ = fs::remove_dir_all(&self.0);
     }
 }
@@ -110,25 +121,70 @@ pub fn readable(descriptors: &[&dyn std::os::fd::AsFd], timeout: std::time::Dura
     list.iter().map(|one| one.revents & libc::POLLIN != 0).collect()
 }
 
+/// The memory of an object, without annulus' streams.
+pub enum Memory {
+    File(fs::File),
+    Segment(annulus::shm::Mapping),
+}
+
+impl Memory {
+    pub fn of(object: &Path) -> Self {
+        match segment_of(object) {
+            Some(id) => Self::Segment(annulus::shm::at(annulus::shm::Place::id(id)).open().unwrap().map().unwrap()),
+            None => Self::File(fs::File::options().read(true).write(true).open(object).unwrap()),
+        }
+    }
+
+    pub fn read(&self, out: &mut [u8], at: u64) {
+        match self {
+            Self::File(file) => file.read_exact_at(out, at).unwrap(),
+            Self::Segment(mapping) => mapping.read(at, out).unwrap(),
+        }
+    }
+
+    pub fn write(&self, bytes: &[u8], at: u64) {
+        match self {
+            Self::File(file) => file.write_all_at(bytes, at).unwrap(),
+            Self::Segment(mapping) => mapping.write(at, bytes).unwrap(),
+        }
+    }
+
+    /// All of it.
+    pub fn bytes(&self) -> Vec<u8> {
+        let bytes = match self {
+            Self::File(file) => file.metadata().unwrap().len() as usize,
+            Self::Segment(mapping) => mapping.len(),
+        };
+        let mut all = vec![0; bytes];
+        self.read(&mut all, 0);
+        all
+    }
+
+    pub fn word(&self, at: u64) -> u64 {
+        let mut word = [0; 8];
+        self.read(&mut word, at);
+        u64::from_le_bytes(word)
+    }
+}
+
+/// The System V segment that an object's file leads to, if it does.
+pub fn segment_of(object: &Path) -> Option<i32> {
+    let bytes = fs::read(object).unwrap();
+    let text = bytes.strip_prefix(b"annulus>").map(|_| &bytes[0x40..])?;
+    let end = text.iter().position(|byte| *byte == 0).unwrap();
+    Some(std::str::from_utf8(&text[..end]).unwrap().parse().unwrap())
+}
+
 /// Writes over a word of an object, `at` bytes into the region whose offset the descriptor has at `field`.
 pub fn set_word(object: &Path, field: u64, at: u64, value: u64) {
-    let (file, region) = region(object, field);
-    file.write_all_at(&value.to_le_bytes(), region + at).unwrap();
+    let memory = Memory::of(object);
+    memory.write(&value.to_le_bytes(), memory.word(field) + at);
 }
 
 /// Such a word.
 pub fn word(object: &Path, field: u64, at: u64) -> u64 {
-    let (file, region) = region(object, field);
-    let mut word = [0; 8];
-    file.read_exact_at(&mut word, region + at).unwrap();
-    u64::from_le_bytes(word)
-}
-
-fn region(object: &Path, field: u64) -> (fs::File, u64) {
-    let file = fs::File::options().read(true).write(true).open(object).unwrap();
-    let mut region = [0; 8];
-    file.read_exact_at(&mut region, field).unwrap();
-    (file, u64::from_le_bytes(region))
+    let memory = Memory::of(object);
+    memory.word(memory.word(field) + at)
 }
 
 /// How often the calling thread has gone to sleep.
