@@ -5,6 +5,10 @@
 mod conformance;
 #[path = "shm/kinds.rs"]
 mod kinds;
+#[path = "shm/once.rs"]
+mod once;
+#[path = "shm/processes.rs"]
+mod processes;
 mod support;
 
 use kinds::{Anonymous, File, Posix, SystemV};
@@ -14,13 +18,30 @@ use support::actor;
 
 fn main() -> ExitCode {
     let mut tests = Vec::new();
-    conformance::of::<Posix>(&mut tests);
-    conformance::of::<File>(&mut tests);
-    conformance::of::<Anonymous>(&mut tests);
-    conformance::of::<SystemV>(&mut tests);
+    macro_rules! kinds {
+        ($suite:ident: $($kind:ty),*) => { $($suite::of::<$kind>(&mut tests);)* };
+    }
+    kinds!(conformance: Posix, File, Anonymous, SystemV);
+    kinds!(once: Posix, File, SystemV);
+    kinds!(processes: Posix, File, Anonymous, SystemV);
+    processes::others(&mut tests);
     actor::main_of(play, tests)
 }
 
-fn play(role: &str, _: &Path) {
-    panic!("no role {role}");
+fn play(role: &str, place: &Path) {
+    let (verb, rest) = role.split_once(' ').unwrap_or((role, ""));
+    let memory = || rest.parse().unwrap();
+    match verb {
+        "once" => {
+            let (rounds, memory) = rest.split_once(' ').unwrap();
+            once::once(rounds, place, &memory.parse().unwrap());
+        }
+        "watch" => once::watch(place, &memory()),
+        "hang" => once::hang(&memory()),
+        "make" => once::make(&memory()),
+        "remake" => once::remake(&memory()),
+        "hold" => once::hold(&memory()),
+        "send" => processes::send(place),
+        other => panic!("no role {other}"),
+    }
 }

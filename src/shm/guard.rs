@@ -18,8 +18,8 @@ use std::fs::File;
 use std::io;
 use std::time::Instant;
 
-/// The byte of an object that is locked; streams have theirs at 2^40.
-const LOCK_BYTE: u64 = 1 << 41;
+/// The byte of an object that is locked; streams have theirs from 2^40 on, their gate at 2^41.
+const LOCK_BYTE: u64 = 1 << 42;
 
 /// The object's lock. Dropped, it is free; also if the process dies. In a child made by `fork` it is not held.
 ///

@@ -102,7 +102,7 @@ impl<'a> MapOptions<'a> {
     }
 
     /// The first byte is to come to lie at this address; never over something that is mapped already. It must be as far
-    /// into a [page](page_bytes) as the range begins: for a whole object, a multiple of the page.
+    /// into a [page](super::page_bytes) as the range begins: for a whole object, a multiple of the page.
     pub fn at_address(mut self, address: usize) -> Self {
         self.address = Some(address);
         self

@@ -38,7 +38,7 @@ pub(crate) fn of<K: Kind + 'static>(tests: &mut Vec<Named<Done>>) {
     ];
 }
 
-fn kind(error: Result<impl Sized, Error>) -> ErrorKind {
+pub(crate) fn kind(error: Result<impl Sized, Error>) -> ErrorKind {
     error.err().expect("this is an error").kind().clone()
 }
 
