@@ -152,6 +152,8 @@ pub(crate) fn status(status: &Status) -> Value {
         })) } else { None },
         "observable": info.observable,
         "keep": info.keep,
+        "memory": info.memory.to_string(),
+        "earlier_boot": info.earlier_boot,
         "bytes": info.bytes,
         "access": json!({ "system": info.scope == annulus::Scope::System, "owner": info.owner, "group": info.group, "mode": format!("{:o}", info.mode) }),
         "seen_seconds": status.seen.as_secs_f64(),

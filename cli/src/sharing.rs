@@ -1,8 +1,8 @@
-//! With whom a stream that is created is shared.
+//! With whom a stream that is created is shared, and what its memory is.
 
 use crate::failure::Failure;
 use crate::users;
-use annulus::{Builder, Scope};
+use annulus::{Backend, Builder, Scope};
 
 /// Options of those commands that create streams.
 #[derive(Clone, Debug, clap::Args)]
@@ -17,6 +17,19 @@ pub(crate) struct Sharing {
     /// [default: 640]
     #[arg(long, requires = "system", value_parser = mode)]
     mode: Option<u32>,
+    /// What its memory is. A file lies in the directory that ANNULUS_DIR says, which may be on any disk
+    #[arg(long, value_enum, default_value_t = Memory::Posix)]
+    backend: Memory,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Memory {
+    /// A POSIX object: a file on a tmpfs
+    Posix,
+    /// A file
+    File,
+    /// A System V segment
+    SystemV,
 }
 
 impl Sharing {
@@ -25,6 +38,15 @@ impl Sharing {
         if self.system {
             builder = builder.scope(Scope::System);
         }
+        builder = match self.backend {
+            Memory::Posix => builder,
+            Memory::SystemV => builder.backend(Backend::SystemV),
+            Memory::File => {
+                let missing = || Failure::Usage("--backend file: say in ANNULUS_DIR in which directory".to_owned());
+                let directory = std::env::var_os("ANNULUS_DIR").filter(|path| !path.is_empty()).ok_or_else(missing)?;
+                builder.backend(Backend::File).directory(directory)
+            }
+        };
         if let Some(group) = &self.group {
             let gid = users::group_id(group);
             builder = builder

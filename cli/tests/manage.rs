@@ -47,6 +47,30 @@ fn a_listing_shows_what_there_is() {
 }
 
 #[test]
+fn a_stream_is_where_one_wants_it() {
+    let place = Place::new();
+    let generate = |name: &str, backend: &str| {
+        format!("gen --name {name} --rate 1000 --frames 10 --speed max --keep --backend {backend}")
+    };
+    place.output(&generate("s", "system-v"));
+    let memory = place.info("s").unwrap()["memory"].as_str().unwrap().to_owned();
+    let id = memory.strip_prefix("sysv:id=").unwrap_or_else(|| panic!("{memory}"));
+    assert!(place.output("info s").contains(&memory));
+    let table = fs::read_to_string("/proc/sysvipc/shm").unwrap();
+    let is_there = |table: &str| table.lines().any(|line| line.split_whitespace().nth(1) == Some(id));
+    assert!(is_there(&table), "{id} in {table}");
+    assert_eq!(place.output("cat s --no-follow").lines().count(), 11, "a head and ten frames");
+    place.output("rm s");
+    assert!(!is_there(&fs::read_to_string("/proc/sysvipc/shm").unwrap()));
+
+    place.output(&generate("f", "file"));
+    assert!(place.info("f").unwrap()["memory"].as_str().unwrap().starts_with("file:"));
+    let homeless = place.command(&generate("g", "file")).env_remove("ANNULUS_DIR").output().unwrap();
+    assert_eq!(homeless.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&homeless.stderr).contains("ANNULUS_DIR"));
+}
+
+#[test]
 fn what_a_stream_says_commands_no_terminal() {
     let place = Place::new();
     let frames = place.path().join("frames");

@@ -2,6 +2,7 @@
 
 use super::directory::{Directory, Scope};
 use super::lock::LockFile;
+use super::place::Place;
 use super::store::Store;
 use super::{native, system};
 use crate::error::Error;
@@ -86,6 +87,15 @@ impl Home {
             Ok(found) if found.nlink() == 0 && native::is_sealed(file) == Some(true) => Backend::Anonymous,
             _ if system::is_memory(file).unwrap_or(true) => Backend::Posix,
             _ => Backend::File,
+        }
+    }
+
+    /// Where the memory of the object is, for who opens it by itself.
+    pub(crate) fn memory(&self, store: &Store, file: &File) -> Place {
+        match (store, self.backend(store, file)) {
+            (Store::SystemV { id, .. }, _) => Place::id(*id),
+            (_, Backend::Anonymous) => Place::Anonymous,
+            _ => Place::file(self.path()),
         }
     }
 

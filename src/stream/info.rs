@@ -13,6 +13,7 @@ use crate::segment::{Rights, Segment};
 use crate::shm::directory::{Directory, Scope};
 use crate::shm::home::{Backend, Home};
 use crate::shm::lock::LockFile;
+use crate::shm::Place;
 use crate::shm::store::Store;
 use crate::sync::Ordering::{Acquire, Relaxed, SeqCst};
 use crate::time::{monotonic_ns, system_time};
@@ -77,6 +78,8 @@ pub struct Info {
     pub path: PathBuf,
     /// What its memory is.
     pub backend: Backend,
+    /// Where its memory is: what [`shm`](crate::shm) opens.
+    pub memory: Place,
     /// It is from before the machine was started anew: what it holds may be torn or old. Only of a [`Backend::File`].
     pub earlier_boot: bool,
     /// Bytes of the object.
@@ -122,6 +125,7 @@ impl Info {
             instance: of.instance,
             path: home.path(),
             backend: home.backend(store, file),
+            memory: home.memory(store, file),
             earlier_boot: lifecycle::is_of_earlier_boot(of),
             bytes: of.regions().map_or(0, |regions| regions.total),
             scope: home.scope(),

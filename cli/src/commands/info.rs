@@ -4,7 +4,7 @@ use crate::failure::Failure;
 use crate::names::Named;
 use crate::plain::plain;
 use crate::{describe, users};
-use annulus::{Channel, Info, Kind, ProducerState, Role, Status};
+use annulus::{Backend, Channel, Info, Kind, ProducerState, Role, Status};
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::time::Duration;
@@ -38,6 +38,18 @@ fn shared(info: &Info) -> String {
     format!("by user {owner} with group {group}, mode {:o}", info.mode)
 }
 
+/// Where it is, if not in the object's file on tmpfs.
+fn memory(info: &Info) -> String {
+    match info.backend {
+        Backend::Posix => String::new(),
+        Backend::File if info.earlier_boot => {
+            "a file, from before the machine was started anew: what it holds may be incomplete".to_owned()
+        }
+        Backend::File => "a file".to_owned(),
+        _ => info.memory.to_string(),
+    }
+}
+
 fn text(status: &Status) -> Result<String, std::fmt::Error> {
     let info = &status.info;
     let mut text = String::new();
@@ -65,6 +77,7 @@ fn text(status: &Status) -> Result<String, std::fmt::Error> {
     line("created", format!("{} by {}", describe::utc(info.created), info.program))?;
     line("instance", describe::hex(&info.instance))?;
     line("object", format!("{} ({} bytes)", info.path.display(), info.bytes))?;
+    line("memory", memory(info))?;
     line("shared", shared(info))?;
     line("kept", if info.keep { "yes, until it is removed".to_owned() } else { String::new() })?;
     for (number, lane) in status.lanes.iter().enumerate().filter(|_| status.lanes.len() > 1) {
