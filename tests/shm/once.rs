@@ -64,7 +64,7 @@ fn is_filled(memory: &SharedMemory) -> bool {
 fn filled_exactly_once<K: Kind>() {
     let (here, place) = (K::new(), Directory::new());
     let board = Board::of(place.path());
-    let rounds = rounds(150);
+    let rounds = rounds(100);
     let mut watcher = Actor::start(&place, &format!("watch {}", here.place()));
     let role = format!("once {rounds} {}", here.place());
     let mut actors: Vec<Actor> = (0..PROCESSES).map(|_| Actor::start(&place, &role)).collect();
@@ -175,7 +175,7 @@ pub(crate) fn make(memory: &Place) {
 fn makers_killed_anywhere<K: Kind>() {
     let (here, place) = (K::new(), Directory::new());
     let mut random = random(0x5EED);
-    let rounds = rounds(25);
+    let rounds = rounds(15);
     for _ in 0..rounds {
         let mut actor = Actor::start(&place, &format!("remake {}", here.place()));
         assert_eq!(actor.line(), "begins");
