@@ -48,6 +48,8 @@ fn play(role: &str, place: &Path) {
         "limits" => errors::limits(),
         "full" => errors::full(),
         "denied" | "reader" | "owner" => errors::stranger(verb, rest),
+        "slow" => errors::slow(&memory()),
+        "waits" => errors::waits(&memory()),
         "named" => errors::named(rest, place),
         other => panic!("no role {other}"),
     }

@@ -26,6 +26,7 @@ pub(crate) fn all(tests: &mut Vec<Named<Done>>) {
         a_full_table_of_segments,
         a_full_file_system,
         of_another_user,
+        a_maker_of_another_user,
         ipcs_and_ipcrm,
         a_file_system_without_unnamed_files,
         foreign_segments
@@ -96,7 +97,7 @@ fn what_is_no_memory() {
     assert_eq!(number, Some(libc::ELOOP));
 }
 
-/// ENOENT, EEXIST, EINVAL, ENOMEM. EIDRM comes only when a segment is removed in the middle of a call (since Linux 3.12 an
+/// ENOENT, EEXIST, EINVAL, ENOMEM. EIDRM comes only when a segment is removed in the middle of a call (on today's Linux an
 /// id that is gone is EINVAL), and cannot be provoked at will; it is the same to us as EINVAL for what was there.
 fn segments_told_apart() {
     let here = SystemV::new();
@@ -296,6 +297,37 @@ pub(crate) fn stranger(role: &str, places: &str) {
         }
     }
     say("as expected");
+}
+
+/// One who may not even look at a segment that is being made waits for it, as its mode will let in others then.
+fn a_maker_of_another_user() -> Completion {
+    if !is_root() {
+        return not_run("only root can be several users");
+    }
+    let (here, place) = (SystemV::new(), Directory::new());
+    let mut maker = Actor::start(&place, &format!("slow {}", here.place()));
+    assert_eq!(maker.line(), "inside");
+    let mut stranger = Actor::start(&place, &format!("waits {}", here.place()));
+    assert_eq!(stranger.line(), "found it whole");
+    assert_eq!(maker.line(), "made");
+    Completion::Completed
+}
+
+pub(crate) fn slow(place: &Place) {
+    let slowly = |_: &mut [u8]| {
+        say("inside");
+        std::thread::sleep(Duration::from_millis(300));
+    };
+    let _memory = shm::at(place).size(100).mode(0o666).fill(7).init(slowly).open_or_create().unwrap();
+    say("made");
+}
+
+pub(crate) fn waits(place: &Place) {
+    become_a_stranger();
+    let memory = shm::at(place).size(100).fill(8).open_or_create().unwrap();
+    assert!(!memory.created());
+    assert_eq!(memory.map().unwrap().get::<u8>(99).unwrap(), 7);
+    say("found it whole");
 }
 
 /// What other programs see of ours, and do to it.
