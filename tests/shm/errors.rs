@@ -193,6 +193,7 @@ fn a_full_file_system() -> Completion {
 }
 
 pub(crate) fn full() {
+    half_way();
     let small = ["-o", "remount,size=64k", "/dev/shm"];
     assert!(Command::new("mount").args(small).status().unwrap().success());
     let full = |result| assert_eq!(told(result), (ErrorKind::NoSpace, Some(libc::ENOSPC)));
@@ -208,6 +209,21 @@ pub(crate) fn full() {
         memory.remove().unwrap();
     }
     say("told apart");
+}
+
+/// What cannot be made so large is found out when a part of it is there: it is taken back.
+#[allow(unsafe_code)]
+fn half_way() {
+    let memory = shm::at(Place::posix("/half-way")).size(5000).create_new().unwrap();
+    let limit = libc::rlimit { rlim_cur: 20 << 20, rlim_max: 20 << 20 };
+    // SAFETY: the limit lives through the call; the signal is ignored, and no handler runs.
+    unsafe {
+        libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+        assert_eq!(libc::setrlimit(libc::RLIMIT_FSIZE, &raw const limit), 0);
+    }
+    assert_eq!(told(memory.resize(40 << 20)), (ErrorKind::TooLarge, Some(libc::EFBIG)));
+    assert_eq!(memory.size().unwrap(), 5000, "it is as it was");
+    memory.remove().unwrap();
 }
 
 /// EACCES.
