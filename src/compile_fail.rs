@@ -120,3 +120,84 @@
 //!     *first
 //! }
 //! ```
+//!
+//! What lies in shared memory is plain old data, and points by offsets:
+//! ```
+//! # use annulus::shm::{Mapping, Offset};
+//! # use bytemuck::{Pod, Zeroable};
+//! #[derive(Clone, Copy, Pod, Zeroable)]
+//! #[repr(C)]
+//! struct Node {
+//!     value: u64,
+//!     next: Offset<u64>,
+//! }
+//! fn store(mapping: &Mapping, node: Node) { let _ = mapping.set(0, node); }
+//! ```
+//! not by references,
+//! ```compile_fail,E0277
+//! # use annulus::shm::{Mapping, Offset};
+//! # use bytemuck::{Pod, Zeroable};
+//! #[derive(Clone, Copy, Pod, Zeroable)]
+//! #[repr(C)]
+//! struct Node {
+//!     value: u64,
+//!     next: &'static u64,
+//! }
+//! fn store(mapping: &Mapping, node: Node) { let _ = mapping.set(0, node); }
+//! ```
+//! nor pointers,
+//! ```compile_fail,E0277
+//! # use annulus::shm::{Mapping, Offset};
+//! # use bytemuck::{Pod, Zeroable};
+//! #[derive(Clone, Copy, Pod, Zeroable)]
+//! #[repr(C)]
+//! struct Node {
+//!     value: u64,
+//!     next: *mut u64,
+//! }
+//! fn store(mapping: &Mapping, node: Node) { let _ = mapping.set(0, node); }
+//! ```
+//! nor what owns memory of one process,
+//! ```compile_fail,E0277
+//! # use annulus::shm::Mapping;
+//! fn store(mapping: &Mapping, value: Box<u64>) { let _ = mapping.set(0, value); }
+//! ```
+//! ```compile_fail,E0277
+//! # use annulus::shm::Mapping;
+//! fn store(mapping: &Mapping, value: String) { let _ = mapping.set(0, value); }
+//! ```
+//! ```compile_fail,E0277
+//! # use annulus::shm::Mapping;
+//! fn load(mapping: &Mapping, values: &mut [Vec<u8>]) { let _ = mapping.read(0, values); }
+//! ```
+//! nor anything virtual,
+//! ```compile_fail,E0277
+//! # use annulus::shm::Mapping;
+//! fn store(mapping: &Mapping, value: &'static dyn Fn(u64)) { let _ = mapping.set(0, value); }
+//! ```
+//! and an offset leads to such data only:
+//! ```
+//! # use annulus::shm::Offset;
+//! fn first() -> Offset<u64> { Offset::new(0) }
+//! ```
+//! ```compile_fail,E0599
+//! # use annulus::shm::Offset;
+//! fn first() -> Offset<Box<u64>> { Offset::<Box<u64>>::new(0) }
+//! ```
+//! An atomic, and a slice, live no longer than their mapping:
+//! ```
+//! # use annulus::shm::Mapping;
+//! fn last(mapping: Mapping) {
+//!     let word = mapping.atomic_u32(0).unwrap();
+//!     let _ = word;
+//!     drop(mapping);
+//! }
+//! ```
+//! ```compile_fail,E0505
+//! # use annulus::shm::Mapping;
+//! fn last(mapping: Mapping) {
+//!     let word = mapping.atomic_u32(0).unwrap();
+//!     drop(mapping);
+//!     let _ = word;
+//! }
+//! ```

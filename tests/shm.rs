@@ -3,6 +3,8 @@
 
 #[path = "shm/conformance.rs"]
 mod conformance;
+#[path = "shm/errors.rs"]
+mod errors;
 #[path = "shm/kinds.rs"]
 mod kinds;
 #[path = "shm/once.rs"]
@@ -25,6 +27,7 @@ fn main() -> ExitCode {
     kinds!(once: Posix, File, SystemV);
     kinds!(processes: Posix, File, Anonymous, SystemV);
     processes::others(&mut tests);
+    errors::all(&mut tests);
     actor::main_of(play, tests)
 }
 
@@ -42,6 +45,12 @@ fn play(role: &str, place: &Path) {
         "remake" => once::remake(&memory()),
         "hold" => once::hold(&memory()),
         "send" => processes::send(place),
+        "limits" => errors::limits(),
+        "full" => errors::full(),
+        "denied" | "reader" | "owner" => errors::stranger(verb, rest),
+        "slow" => errors::slow(&memory()),
+        "waits" => errors::waits(&memory()),
+        "named" => errors::named(rest, place),
         other => panic!("no role {other}"),
     }
 }

@@ -8,10 +8,12 @@
 use super::directory::Directory;
 use super::lock::{LockFile, Mode};
 use crate::error::Error;
+use core::time::Duration;
 use std::io;
 use std::time::Instant;
 
 const IN_USE: u64 = 0;
+const MOMENT: Duration = Duration::from_millis(100);
 
 #[derive(Debug)]
 pub(super) struct Companion {
@@ -21,20 +23,26 @@ pub(super) struct Companion {
 }
 
 impl Companion {
-    pub(super) fn open(name: String) -> io::Result<Self> {
+    /// `None`: one who is about to remove it does not get on, up to `deadline`; who has no time to wait gives that one a
+    /// moment all the same.
+    pub(super) fn open(name: String, deadline: Instant) -> io::Result<Option<Self>> {
+        let deadline = deadline.max(Instant::now() + MOMENT);
         loop {
             let directory = Directory::private().map_err(reason)?;
             match LockFile::open(|| directory.open_or_make(&name)) {
                 // The directory went, with the last one who used something in it.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 opened => {
                     let file = opened?;
                     if file.try_lock(IN_USE, Mode::Shared)? && directory.is_named(&name, &file)? {
-                        return Ok(Self { directory, name, file });
+                        return Ok(Some(Self { directory, name, file }));
                     }
                 }
             }
-            std::thread::yield_now(); // somebody is about to remove it
+            if Instant::now() >= deadline {
+                return Ok(None);
+            }
+            std::thread::sleep(Duration::from_micros(50));
         }
     }
 

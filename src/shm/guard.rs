@@ -86,7 +86,7 @@ impl SharedMemory {
             return Err(Error::unsupported("lock", &self.place, "locking", why));
         }
         let fail = |error| self.os("lock the companion file of", error);
-        let companion = Companion::open(companion).map_err(fail)?;
+        let Some(companion) = Companion::open(companion, deadline).map_err(fail)? else { return Ok(None) };
         let locked = companion.lock_until(byte, deadline).map_err(fail)?;
         Ok(locked.then_some(Held::Companion(companion)))
     }

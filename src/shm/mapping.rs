@@ -205,6 +205,9 @@ impl<'a> MapOptions<'a> {
         {
             return HugePages::Explicit(bytes);
         }
+        if let Some(bytes) = self.memory.id().and_then(|_| native::huge_page_bytes_at(region.address())) {
+            return HugePages::Explicit(bytes);
+        }
         match self.huge_pages.then(|| region.ask_for_huge_pages()) {
             None => HugePages::None("they were not asked for"),
             Some(Ok(())) => HugePages::Transparent,

@@ -89,10 +89,10 @@ impl SharedMemory {
         }
     }
 
-    /// Its size in bytes, now.
+    /// Its size in bytes, now; of a System V segment, for which it never changes, also when it is no more.
     ///
     /// # Errors
-    /// [`ErrorKind::Removed`] for a System V segment that is no more.
+    /// What the system says when it may not be asked.
     pub fn size(&self) -> Result<u64, Error> {
         match &self.object {
             Object::File(file) => Ok(file.metadata().map_err(|error| self.os("look at", error))?.len()),

@@ -114,6 +114,22 @@ pub(super) fn huge_page_bytes(file: &File) -> Option<u64> {
     (on.f_type == libc::HUGETLBFS_MAGIC).then_some(on.f_bsize as u64)
 }
 
+/// The size of the pages at an address, where they are huge: a segment says it nowhere else. The table is long, so it is only
+/// read where there can be any.
+pub(super) fn huge_page_bytes_at(address: usize) -> Option<u64> {
+    let memory = fs::read_to_string("/proc/meminfo").ok()?;
+    let reserved = memory.lines().find_map(|line| line.strip_prefix("HugePages_Total:"))?;
+    if reserved.trim() == "0" {
+        return None;
+    }
+    let all = fs::read_to_string("/proc/self/smaps").ok()?;
+    let begins = format!("{address:08x}-");
+    let mut lines = all.lines().skip_while(|line| !line.starts_with(&begins));
+    let kib = lines.find_map(|line| line.strip_prefix("KernelPageSize:"))?;
+    let bytes = kib.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024;
+    (bytes > super::page_bytes() as u64).then_some(bytes)
+}
+
 /// Makes pages present. False if the kernel knows no way (before 5.14).
 pub(super) fn prefault(pages: NonNull<u8>, bytes: usize, write: bool) -> io::Result<bool> {
     let advice = if write { libc::MADV_POPULATE_WRITE } else { libc::MADV_POPULATE_READ };

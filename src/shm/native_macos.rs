@@ -73,6 +73,10 @@ pub(super) fn huge_page_bytes(_: &File) -> Option<u64> {
     None
 }
 
+pub(super) fn huge_page_bytes_at(_: usize) -> Option<u64> {
+    None
+}
+
 /// The system has no way but to touch them.
 pub(super) fn prefault(_: NonNull<u8>, _: usize, _: bool) -> io::Result<bool> {
     Ok(false)

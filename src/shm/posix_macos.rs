@@ -57,9 +57,12 @@ fn unlink(name: &CString) -> io::Result<()> {
 /// When nobody makes an object of that name: nothing of it is half-made then.
 fn alone(place: &Place, name: &CString) -> Result<Companion, Error> {
     let fail = |error| Error::os("lock the companion file of", place, error);
-    let companion = Companion::open(native::companion_of(place).unwrap_or_default()).map_err(fail)?;
-    if !companion.lock_until(MAKER, Instant::now() + PATIENCE).map_err(fail)? {
-        return Err(Error::new("wait for the maker of", place, ErrorKind::Busy, None));
+    let deadline = Instant::now() + PATIENCE;
+    let companion = Companion::open(native::companion_of(place).unwrap_or_default(), deadline).map_err(fail)?;
+    let busy = || Error::new("wait for the maker of", place, ErrorKind::Busy, None);
+    let companion = companion.ok_or_else(busy)?;
+    if !companion.lock_until(MAKER, deadline).map_err(fail)? {
+        return Err(busy());
     }
     if companion.is_marked().map_err(fail)? {
         let _ = unlink(name); // it may not have come so far

@@ -169,7 +169,9 @@ pub(super) fn find(options: &Options<'_>, turn: Option<&Turn>) -> Result<Option<
         if !found.is_building() {
             return opened(options, &found).map(Some);
         }
-        let again = if found.maker == effective_uid() { end_of_turn(turn, &found)? } else { Instant::now() < deadline };
+        // One of ours is waited for within its turn; if it is there then still, something else keeps it.
+        let ours = found.maker == effective_uid();
+        let again = Instant::now() < deadline && (!ours || end_of_turn(turn, &found)?);
         if !again {
             return Err(Error::new("wait for the maker of", &options.place, ErrorKind::Busy, None));
         }

@@ -35,12 +35,14 @@ impl Turn {
     }
 
     fn until(place: &Place, deadline: Instant) -> io::Result<Option<Self>> {
-        let companion = Companion::open(match place {
+        let name = match place {
             Place::Key(_) => native::companion_of_segments(),
             _ => COMPANION.into(),
-        })?;
+        };
+        let Some(companion) = Companion::open(name, deadline)? else { return Ok(None) };
         let digest = crc::Crc::<u32>::new(&crc::CRC_32_ISCSI).checksum(&identity(place)?);
-        Ok(companion.lock_until(TURNS + u64::from(digest), deadline)?.then_some(Self { _companion: companion }))
+        let is_ours = companion.lock_until(TURNS + u64::from(digest), deadline)?;
+        Ok(is_ours.then_some(Self { _companion: companion }))
     }
 }
 

@@ -47,7 +47,7 @@ pub(crate) trait Kind {
 
 fn unique() -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
-    format!("annulus-test-{}-{}", std::process::id(), COUNT.fetch_add(1, Relaxed))
+    format!("annulus-test-{}-object-{}", std::process::id(), COUNT.fetch_add(1, Relaxed))
 }
 
 /// Removed when its test is over.

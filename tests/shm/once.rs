@@ -49,8 +49,12 @@ impl Board {
     /// Waits until all have come so far, for the `count`th time.
     fn meet(&self, count: u32) {
         self.arrived.fetch_add(1, SeqCst);
-        while self.arrived.load(SeqCst) < count * PROCESSES {
-            std::thread::yield_now();
+        for look in 0.. {
+            if self.arrived.load(SeqCst) >= count * PROCESSES {
+                return;
+            }
+            assert_eq!(self.wrong.load(SeqCst), 0, "another one fell, or found something wrong");
+            if look < 20 { std::thread::yield_now() } else { std::thread::sleep(Duration::from_micros(50)) }
         }
     }
 }
@@ -64,7 +68,7 @@ fn is_filled(memory: &SharedMemory) -> bool {
 fn filled_exactly_once<K: Kind>() {
     let (here, place) = (K::new(), Directory::new());
     let board = Board::of(place.path());
-    let rounds = rounds(150);
+    let rounds = rounds(100);
     let mut watcher = Actor::start(&place, &format!("watch {}", here.place()));
     let role = format!("once {rounds} {}", here.place());
     let mut actors: Vec<Actor> = (0..PROCESSES).map(|_| Actor::start(&place, &role)).collect();
@@ -79,9 +83,21 @@ fn filled_exactly_once<K: Kind>() {
     figures("open_or_create with fill: filled once, seen filled, made by one", rounds, 0, &detail);
 }
 
+/// Tells the others of a panic: they would wait for this one.
+struct Told(&'static Board);
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.wrong.fetch_add(1, SeqCst);
+        }
+    }
+}
+
 /// Opens or creates it, with nine others, again and again.
 pub(crate) fn once(rounds: &str, place: &Path, memory: &Place) {
     let board = Board::of(place);
+    let _told = Told(board);
     let wrong = |is: bool| {
         board.wrong.fetch_add(is.into(), SeqCst);
     };
@@ -108,6 +124,7 @@ pub(crate) fn once(rounds: &str, place: &Path, memory: &Place) {
 pub(crate) fn watch(place: &Path, memory: &Place) {
     let board = Board::of(place);
     while board.over.load(SeqCst) == 0 {
+        std::thread::sleep(Duration::from_micros(100));
         let opened = match shm::at(memory).size(SIZE).open() {
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Removed) => continue,
             opened => opened.unwrap(),
@@ -175,7 +192,7 @@ pub(crate) fn make(memory: &Place) {
 fn makers_killed_anywhere<K: Kind>() {
     let (here, place) = (K::new(), Directory::new());
     let mut random = random(0x5EED);
-    let rounds = rounds(25);
+    let rounds = rounds(15);
     for _ in 0..rounds {
         let mut actor = Actor::start(&place, &format!("remake {}", here.place()));
         assert_eq!(actor.line(), "begins");

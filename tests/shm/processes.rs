@@ -21,8 +21,10 @@ const LONG: Duration = Duration::from_secs(30);
 
 /// Adds the tests for one kind.
 pub(crate) fn of<K: Kind + 'static>(tests: &mut Vec<Named<Done>>) {
-    tests.push((format!("{}::across_fork", K::NAME), || across_fork::<K>().into()));
-    tests.push((format!("{}::a_lock_across_fork", K::NAME), || a_lock_across_fork::<K>().into()));
+    macro_rules! cases {
+        ($($case:ident),*) => { $(tests.push((format!("{}::{}", K::NAME, stringify!($case)), || $case::<K>().into()));)* };
+    }
+    cases![across_fork, a_lock_across_fork];
 }
 
 /// What needs one kind only.
