@@ -159,10 +159,10 @@ pub(super) fn find(options: &Options<'_>, turn: Option<&Turn>) -> Result<Option<
                 }
                 continue; // between the two
             }
-            // One who may not look may learn the mode all the same.
+            // One who may not look may learn the mode all the same. If that is another by now, it may be one who may.
             Err(error) => match native::segment(id).filter(Found::is_building) {
                 Some(found) => found,
-                None => return Err(fail(error)),
+                None => look(id).map_err(|_| fail(error))?,
             },
             Ok(found) => found,
         };
