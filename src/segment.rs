@@ -57,7 +57,12 @@ pub(crate) struct Segment {
 
 impl Segment {
     /// Maps what `store` says of `file`, whose descriptor and size were checked.
-    pub(crate) fn map(store: &Store, file: &File, descriptor: Descriptor, rights: Rights) -> io::Result<Arc<Self>> {
+    pub(crate) fn map(
+        store: &Store,
+        file: &File,
+        descriptor: Descriptor,
+        rights: Rights,
+    ) -> io::Result<Arc<Self>> {
         let (geometry, regions) = Self::shape(&descriptor)?;
         let backing = match store.attach(rights == Rights::Look)? {
             Some(region) => Self::restrict(region, &regions, rights)?,
@@ -68,7 +73,8 @@ impl Segment {
 
     /// Leaves of what is attached whole what `rights` allow to store to.
     fn restrict(region: Region, regions: &Regions, rights: Rights) -> io::Result<Backing> {
-        let (producers, readers, data) = (regions.producers as usize, regions.readers as usize, regions.data as usize);
+        let (producers, readers, data) =
+            (regions.producers as usize, regions.readers as usize, regions.data as usize);
         let end = regions.total as usize;
         match rights {
             Rights::Look => {} // attached so

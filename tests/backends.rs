@@ -6,10 +6,13 @@
 mod support;
 
 use annulus::shm;
-use annulus::{AtLimit, Backend, Builder, Error, Existing, Kind, ProducerState, PushError, ReadError, Role, Start, Wait};
+use annulus::{
+    AtLimit, Backend, Builder, Error, Existing, Kind, ProducerState, PushError, ReadError, Role, Start, Wait,
+};
 use rustix::fs::{MemfdFlags, SealFlags};
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags,
 };
 use std::fs::{File, OpenOptions};
 use std::io::{IoSlice, IoSliceMut};
@@ -61,7 +64,8 @@ fn receive(socket: &UnixStream) -> OwnedFd {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut message = RecvAncillaryBuffer::new(&mut space);
     let mut byte = [0];
-    rustix::net::recvmsg(socket, &mut [IoSliceMut::new(&mut byte)], &mut message, RecvFlags::CMSG_CLOEXEC).unwrap();
+    rustix::net::recvmsg(socket, &mut [IoSliceMut::new(&mut byte)], &mut message, RecvFlags::CMSG_CLOEXEC)
+        .unwrap();
     let given = message.drain().find_map(|one| match one {
         RecvAncillaryMessage::ScmRights(mut given) => given.next(),
         _ => None,
@@ -154,7 +158,9 @@ fn unrelated_processes_share_a_stream_by_a_descriptor() {
         }
     };
     assert!(matches!(end, ReadError::ProducerGone { .. }), "{end}");
-    assert!(matches!(open().status().unwrap().producer, ProducerState::Dead { pid: dead, .. } if dead == pid));
+    assert!(
+        matches!(open().status().unwrap().producer, ProducerState::Dead { pid: dead, .. } if dead == pid)
+    );
 
     // And it is succeeded where it stood.
     let mut successor = open().producer::<u64>().unwrap();
@@ -353,7 +359,8 @@ struct Disk(PathBuf);
 
 impl Disk {
     fn new(name: &str) -> Self {
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("annulus-test-{}-{name}", std::process::id()));
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR"))
+            .join(format!("annulus-test-{}-{name}", std::process::id()));
         std::fs::DirBuilder::new().mode(0o700).create(&path).unwrap();
         Self(path)
     }

@@ -41,7 +41,11 @@ fn main() -> ExitCode {
 }
 
 fn stream(place: &Path) -> annulus::Builder {
-    annulus::create("s").directory(place).backend(support::backend()).rate(1000.0).retain(Duration::from_secs(10))
+    annulus::create("s")
+        .directory(place)
+        .backend(support::backend())
+        .rate(1000.0)
+        .retain(Duration::from_secs(10))
 }
 
 fn queue(place: &Path) -> annulus::Builder {
@@ -548,7 +552,12 @@ fn parent(place: &Path) {
 
 /// With one seat for a recorder; some 100 KB, which is passed in no time.
 fn recorded(place: &Path, at_limit: AtLimit) -> annulus::Builder {
-    annulus::create("r").directory(place).backend(support::backend()).capacity(12_000).lossless(1).at_limit(at_limit)
+    annulus::create("r")
+        .directory(place)
+        .backend(support::backend())
+        .capacity(12_000)
+        .lossless(1)
+        .at_limit(at_limit)
 }
 
 /// Reads every frame to the end, and says how many, and what it lost where.

@@ -58,7 +58,13 @@ fn check(items: &[Item], lane: u32, first: u64) {
 }
 
 fn queue(place: &Path) -> annulus::Builder {
-    annulus::create("q").directory(place).backend(support::backend()).kind(Kind::Mpmc).producers(LANES).consumers(8).capacity(4096)
+    annulus::create("q")
+        .directory(place)
+        .backend(support::backend())
+        .kind(Kind::Mpmc)
+        .producers(LANES)
+        .consumers(8)
+        .capacity(4096)
 }
 
 fn play(role: &str, place: &Path) {

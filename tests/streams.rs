@@ -624,7 +624,8 @@ fn readers_cannot_write_to_samples_and_positions() {
     let producer = place.create("s").channels(channels(1)).capacity(4096).producer::<u8>().unwrap();
     // In the list of mappings a segment's id stands where a file's inode does.
     let path = &producer.info().path;
-    let inode = support::segment_of(path).map_or_else(|| std::fs::metadata(path).unwrap().ino().to_string(), |id| id.to_string());
+    let inode = support::segment_of(path)
+        .map_or_else(|| std::fs::metadata(path).unwrap().ino().to_string(), |id| id.to_string());
     let copies = if producer.info().contiguous { 2 } else { 1 };
     let rights = || {
         let maps = std::fs::read_to_string("/proc/self/maps").unwrap();

@@ -26,7 +26,11 @@ fn main() -> ExitCode {
 }
 
 fn stream(place: &Path, name: &str) -> annulus::Builder {
-    annulus::create(name).directory(place).backend(support::backend()).rate(1000.0).retain(Duration::from_secs(10))
+    annulus::create(name)
+        .directory(place)
+        .backend(support::backend())
+        .rate(1000.0)
+        .retain(Duration::from_secs(10))
 }
 
 fn play(role: &str, place: &Path) {

@@ -42,8 +42,10 @@ impl Sharing {
             Memory::Posix => builder,
             Memory::SystemV => builder.backend(Backend::SystemV),
             Memory::File => {
-                let missing = || Failure::Usage("--backend file: say in ANNULUS_DIR in which directory".to_owned());
-                let directory = std::env::var_os("ANNULUS_DIR").filter(|path| !path.is_empty()).ok_or_else(missing)?;
+                let missing =
+                    || Failure::Usage("--backend file: say in ANNULUS_DIR in which directory".to_owned());
+                let directory =
+                    std::env::var_os("ANNULUS_DIR").filter(|path| !path.is_empty()).ok_or_else(missing)?;
                 builder.backend(Backend::File).directory(directory)
             }
         };

@@ -223,13 +223,6 @@ pub(super) fn segments() -> Result<Vec<Found>, Error> {
     Ok(text.lines().skip(1).filter_map(line).collect())
 }
 
-/// Whether there is no process of that number, as seen from here. Of those in other pid namespaces the system says 0.
-pub(super) fn is_dead(pid: u32) -> bool {
-    let Ok(pid) = libc::pid_t::try_from(pid) else { return false };
-    // SAFETY: signal 0 asks, and does nothing.
-    pid > 0 && unsafe { libc::kill(pid, 0) } == -1 && io::Error::last_os_error().raw_os_error() == Some(libc::ESRCH)
-}
-
 /// `key shmid perms size cpid lpid nattch uid gid cuid`...
 fn line(line: &str) -> Option<Found> {
     let mut words = line.split_whitespace();

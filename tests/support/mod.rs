@@ -130,7 +130,9 @@ pub enum Memory {
 impl Memory {
     pub fn of(object: &Path) -> Self {
         match segment_of(object) {
-            Some(id) => Self::Segment(annulus::shm::at(annulus::shm::Place::id(id)).open().unwrap().map().unwrap()),
+            Some(id) => {
+                Self::Segment(annulus::shm::at(annulus::shm::Place::id(id)).open().unwrap().map().unwrap())
+            }
             None => Self::File(fs::File::options().read(true).write(true).open(object).unwrap()),
         }
     }

@@ -49,8 +49,12 @@ impl Form {
     pub const ALL: [Self; 5] = [Self::Spsc, Self::Mpmc, Self::Broadcast, Self::Kept, Self::Breached];
 
     pub fn create(self, place: &Path) -> Builder {
-        let ring =
-            annulus::create("s").directory(place).backend(super::backend()).capacity(CAPACITY).readers(OBSERVERS).gate_timeout(LONG);
+        let ring = annulus::create("s")
+            .directory(place)
+            .backend(super::backend())
+            .capacity(CAPACITY)
+            .readers(OBSERVERS)
+            .gate_timeout(LONG);
         match self {
             Self::Spsc => ring.kind(Kind::Spsc),
             Self::Mpmc => ring.kind(Kind::Mpmc).producers(2).consumers(2),
