@@ -10,21 +10,14 @@ use annulus::{
     AtLimit, Backend, Builder, Error, Existing, Kind, ProducerState, PushError, ReadError, Role, Start, Wait,
 };
 use rustix::fs::{MemfdFlags, SealFlags};
-use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
-    SendFlags,
-};
 use std::fs::{File, OpenOptions};
-use std::io::{IoSlice, IoSliceMut};
-use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
-use support::Place;
 use support::actor::{self, Actor, say};
+use support::{Place, socket};
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -50,30 +43,7 @@ fn wait() -> Wait {
     Wait::new().timeout(LONG)
 }
 
-// ---- Descriptors over a Unix socket.
-
-fn give(socket: &UnixStream, given: impl AsFd) {
-    let given = [given.as_fd()];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut message = SendAncillaryBuffer::new(&mut space);
-    assert!(message.push(SendAncillaryMessage::ScmRights(&given)));
-    rustix::net::sendmsg(socket, &[IoSlice::new(b"!")], &mut message, SendFlags::empty()).unwrap();
-}
-
-fn receive(socket: &UnixStream) -> OwnedFd {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut message = RecvAncillaryBuffer::new(&mut space);
-    let mut byte = [0];
-    rustix::net::recvmsg(socket, &mut [IoSliceMut::new(&mut byte)], &mut message, RecvFlags::CMSG_CLOEXEC)
-        .unwrap();
-    let given = message.drain().find_map(|one| match one {
-        RecvAncillaryMessage::ScmRights(mut given) => given.next(),
-        _ => None,
-    });
-    given.expect("a descriptor")
-}
-
-fn socket(place: &Path) -> PathBuf {
+fn address(place: &Path) -> PathBuf {
     place.join("socket")
 }
 
@@ -81,11 +51,11 @@ fn play(role: &str, place: &Path) {
     match role {
         // Makes a stream without a name, gives it to three who ask, and pushes until it is killed.
         "producer" => {
-            let listener = UnixListener::bind(socket(place)).unwrap();
+            let listener = UnixListener::bind(address(place)).unwrap();
             let mut producer = stream().producer::<u64>().unwrap();
             say("ready");
             for _ in 0..3 {
-                give(&listener.accept().unwrap().0, producer.share().unwrap());
+                socket::pass(&listener.accept().unwrap().0, &producer.share().unwrap());
             }
             loop {
                 producer.push(&[producer.position()]).unwrap();
@@ -102,7 +72,7 @@ fn play(role: &str, place: &Path) {
         }
         // Reads some, and stays.
         "reader" => {
-            let given = receive(&UnixStream::connect(socket(place)).unwrap());
+            let given = socket::receive(&UnixStream::connect(address(place)).unwrap());
             let mut reader = annulus::open_fd(given).start(Start::Oldest).observer::<u64>().unwrap();
             let mut out = [0; 64];
             let read = reader.read(&mut out, wait()).unwrap();
@@ -122,7 +92,7 @@ fn unrelated_processes_share_a_stream_by_a_descriptor() {
     let place = Place::new();
     let mut producer = Actor::start(&place, "producer");
     assert_eq!(producer.line(), "ready");
-    let given = receive(&UnixStream::connect(socket(place.path())).unwrap());
+    let given = socket::receive(&UnixStream::connect(address(place.path())).unwrap());
     let open = || annulus::open_fd(given.try_clone().unwrap());
     let mut readers = [Actor::start(&place, "reader"), Actor::start(&place, "reader")];
     for reader in &mut readers {

@@ -5,6 +5,7 @@
 pub mod actor;
 pub mod isolated;
 pub mod ring;
+pub mod socket;
 pub mod streams;
 #[cfg(target_arch = "x86_64")]
 pub mod trace;
