@@ -393,8 +393,10 @@ fn python_memory_is_opened_here() -> Done {
 fn our_memory_is_opened_by_python() -> Done {
     let (python, own) = (other!(python), Own::posix());
     let memory = own.create(SIZE, 1);
-    python.run("check", &own.name);
-    assert!(!memory.is_removed().unwrap(), "its resource tracker has removed it");
+    for how in ["check", "mapped"] {
+        python.run(how, &own.name);
+        assert!(!memory.is_removed().unwrap(), "its resource tracker has removed it");
+    }
     all_are(&own, SIZE, 1);
     passed()
 }

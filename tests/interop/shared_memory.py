@@ -1,6 +1,9 @@
 """The other side of tests/interop.rs: a program that uses Python's multiprocessing.shared_memory. It does what its arguments
 say, checks every byte, and says what differs. "ready" on a line of its own means that it waits for a line, to go on."""
 
+import mmap
+import os
+
 # What is between the two lines is in docs/from.md, word for word.
 # begin
 import sys
@@ -70,6 +73,12 @@ def replace(name):
     new.close()
 
 
+def mapped(name):
+    """Without SharedMemory, and so without its tracker."""
+    memory = mmap.mmap(os.open(f"/dev/shm/{name}", os.O_RDWR), 0)
+    same(memory[:], bytes([1]) * SIZE, "what it holds")
+
+
 def careless(name):
     """As programs do that know nothing of the tracker."""
     memory = SharedMemory(name)
@@ -79,4 +88,5 @@ def careless(name):
 
 if len(sys.argv) != 3:
     sys.exit("say what to do, and with which object")
-{"create": create, "check": check, "hold": hold, "replace": replace, "careless": careless}[sys.argv[1]](sys.argv[2])
+all_of_it = [create, check, hold, replace, mapped, careless]
+{one.__name__: one for one in all_of_it}[sys.argv[1]](sys.argv[2])
