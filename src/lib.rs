@@ -61,6 +61,10 @@ mod compile_fail;
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 mod readme {}
+// Its programs use anonymous memory, and lists of objects.
+#[cfg(all(doctest, target_os = "linux"))]
+#[doc = include_str!("../docs/from.md")]
+mod from {}
 
 mod copy;
 mod index;
@@ -106,8 +110,8 @@ outside_of_models! {
     pub use seat::Role;
     pub use stream::{
         AtLimit, Attached, Builder, Chunk, Consumer, GroupConsumer, Info, LaneStatus, Listed, Member, Observer, Open,
-        Polled, Producer, ProducerState, Reservation, Start, Status, WaitSet, Waitable, create, list, list_in, open, open_fd,
-        prune,
+        Polled, Producer, ProducerState, Reservation, Start, Status, WaitSet, Waitable, create, is_stream, list, list_in, open,
+        open_fd, prune,
     };
     pub use time::monotonic_ns;
 

@@ -1,5 +1,6 @@
 //! The house rules that a compiler does not check.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -134,4 +135,27 @@ fn imports_run_downward() {
         }
     }
     assert!(seen > 50, "only {seen} imports were seen");
+}
+
+/// docs/from.md: each numbered row of its tables is shown by a line of a program there, which names it in a comment.
+#[test]
+fn each_row_for_newcomers_has_its_line() {
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/from.md")).unwrap();
+    let is_number = |word: &&str| {
+        let digits = word.strip_prefix(|letter: char| letter.is_ascii_uppercase()).unwrap_or_default();
+        !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit())
+    };
+    let (mut rows, mut shown, mut code) = (BTreeSet::new(), BTreeSet::new(), "");
+    for line in page.lines() {
+        match line.strip_prefix("```") {
+            Some(language) => code = language,
+            None if code == "rust" => {
+                let comment = line.split_once("// ").map_or("", |(_, comment)| comment);
+                shown.extend(comment.split(|c: char| !c.is_ascii_alphanumeric()).filter(is_number));
+            }
+            None => rows.extend(line.split(' ').nth(1).filter(|_| line.starts_with("| ")).filter(is_number)),
+        }
+    }
+    assert!(rows.len() > 100, "only {} rows were seen", rows.len());
+    assert_eq!(rows.symmetric_difference(&shown).collect::<Vec<_>>(), [&""; 0]);
 }

@@ -41,6 +41,12 @@ impl From<annulus::Error> for Failure {
     }
 }
 
+impl From<annulus::shm::Error> for Failure {
+    fn from(error: annulus::shm::Error) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {

@@ -11,6 +11,7 @@ use core::ops::RangeBounds;
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::FileExt;
 
 /// An object that this process has made or opened. Dropped, it is closed; the object stays, as the
 /// [lifetimes](super#how-long-an-object-lives) say, and so do its mappings.
@@ -233,6 +234,20 @@ impl SharedMemory {
     /// Begins a mapping with more to be said of it: an address, huge pages, copy-on-write.
     pub fn mapping(&self) -> MapOptions<'_> {
         MapOptions::new(self)
+    }
+
+    /// Copies its first bytes, as many as there are. A file is not mapped for that: somebody may cut it off meanwhile.
+    pub(crate) fn peek(&self, bytes: &mut [u8]) -> Result<usize, Error> {
+        if let Object::File(file) = &self.object
+            && let Ok(found) = file.read_at(bytes, 0)
+        {
+            return Ok(found);
+        }
+        let found = self.size()?.min(bytes.len() as u64) as usize;
+        if found > 0 {
+            self.mapping().read_only().range(..found as u64).map()?.read(0, &mut bytes[..found])?;
+        }
+        Ok(found)
     }
 
     /// Another handle of the same object, without looking for its name: that may lead elsewhere by now.

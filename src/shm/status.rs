@@ -25,6 +25,8 @@ pub struct Status {
     pub attached: Option<u64>,
     /// It has lost its name, or is marked to go with its last mapping.
     pub removed: bool,
+    /// It is a System V segment that is being made by annulus, or whose maker was killed meanwhile.
+    pub unfinished: bool,
 }
 
 impl Status {
@@ -37,6 +39,7 @@ impl Status {
             creator: None,
             attached: None,
             removed: native::has_no_name(place, found).unwrap_or(false),
+            unfinished: false,
         }
     }
 
@@ -49,6 +52,7 @@ impl Status {
             creator: Some(found.creator),
             attached: Some(found.attached),
             removed: found.is_marked(),
+            unfinished: found.is_building(),
         }
     }
 }

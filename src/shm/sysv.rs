@@ -61,7 +61,7 @@ impl Found {
         self.mode & MARKED != 0
     }
 
-    fn is_building(&self) -> bool {
+    pub(super) fn is_building(&self) -> bool {
         self.mode & 0o777 == BUILDING
     }
 }

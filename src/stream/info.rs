@@ -12,6 +12,7 @@ use crate::seat::{self, Role};
 use crate::segment::{Rights, Segment};
 use crate::shm::directory::{Directory, Scope};
 use crate::shm::home::{Backend, Home};
+use crate::shm::{self, SharedMemory};
 use crate::shm::lock::LockFile;
 use crate::shm::Place;
 use crate::shm::store::Store;
@@ -376,6 +377,30 @@ pub fn list(scope: Scope) -> Result<Vec<Listed>, Error> {
 /// As [`list`].
 pub fn list_in(directory: impl AsRef<Path>) -> Result<Vec<Listed>, Error> {
     list_directory(Directory::existing(Some(directory.as_ref()), Scope::User)?)
+}
+
+/// Whether an object of [shared memory](crate::shm) is a stream, whole or damaged, of whatever layout: by how it begins.
+/// What is none is another program's, or your own.
+///
+/// ```
+/// use annulus::shm::{self, Place};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let name = format!("annulus-doc-is-stream-{}", std::process::id());
+/// let memory = shm::at(Place::posix(&name)).size(1000).create_new()?;
+/// assert!(!annulus::is_stream(&memory)?);
+///
+/// let producer = annulus::create(&name).producer::<u8>()?;
+/// let object = shm::at(Place::file(&producer.info().path)).read_only().open()?;
+/// assert!(annulus::is_stream(&object)?);
+/// # memory.remove()?;
+/// # Ok(()) }
+/// ```
+///
+/// # Errors
+/// It cannot be looked at any more: [`Removed`](shm::ErrorKind::Removed).
+pub fn is_stream(memory: &SharedMemory) -> Result<bool, shm::Error> {
+    let mut found = [0; layout::OURS.len()];
+    Ok(memory.peek(&mut found)? == found.len() && found == *layout::OURS)
 }
 
 /// Removes what was left behind in a scope's default directory, and says what it was: streams that nobody holds, whose

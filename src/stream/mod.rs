@@ -16,7 +16,7 @@ mod watch;
 pub use builder::{AtLimit, Builder, create};
 pub use consumer::{Chunk, Consumer};
 pub use group::GroupConsumer;
-pub use info::{Attached, Info, LaneStatus, Listed, ProducerState, Status, list, list_in, prune};
+pub use info::{Attached, Info, LaneStatus, Listed, ProducerState, Status, is_stream, list, list_in, prune};
 pub use observer::Observer;
 pub use open::{Open, Start, open, open_fd};
 pub use polled::Polled;

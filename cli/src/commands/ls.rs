@@ -1,10 +1,12 @@
-//! `annulus ls`: what streams there are.
+//! `annulus ls`: what streams there are, and what shared memory of other programs.
 
 use crate::failure::Failure;
 use crate::names::Place;
 use crate::plain::plain;
-use crate::{describe, users};
+use crate::table::Columns;
+use crate::{describe, foreign, users};
 use annulus::{Listed, Scope, Status};
+use serde_json::{Value, json};
 use std::io::{self, Write};
 
 /// List the streams, also the dead and the broken ones
@@ -12,19 +14,29 @@ use std::io::{self, Write};
 pub(crate) struct Args {
     #[command(flatten)]
     place: Place,
-    /// As JSON, with everything that `info` tells
+    /// Other programs' shared memory, too: POSIX objects and System V segments, whose they are, and how many have them mapped
+    #[arg(long, short)]
+    all: bool,
+    /// As JSON, with everything that `info` tells: a list of streams; with --all {"streams": [..], "foreign": [..]}
     #[arg(long)]
     json: bool,
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let streams = annulus::list(args.place.scope())?;
+    let foreign = if args.all { Some(foreign::list()?) } else { None };
     let text = if args.json {
-        let all: Vec<_> = streams.iter().map(describe::listed).collect();
-        describe::json(&all.into())?
+        let streams: Value = streams.iter().map(describe::listed).collect();
+        describe::json(&match foreign {
+            None => streams,
+            Some(all) => {
+                json!({ "streams": streams, "foreign": all.iter().map(foreign::json).collect::<Value>() })
+            }
+        })?
     } else {
         // One's own streams have one owner.
-        table(&streams, if args.place.scope() == Scope::System { 10 } else { 9 })
+        let table = table(&streams, if args.place.scope() == Scope::System { 10 } else { 9 });
+        table + &foreign.map_or_else(String::new, |all| format!("\n{}", foreign::table(&all)))
     };
     Ok(io::stdout().lock().write_all(text.as_bytes())?)
 }
@@ -35,16 +47,11 @@ const HEADS: [&str; 10] =
 /// Streams in aligned columns, the first so many; a broken one has its error instead.
 fn table(streams: &[Listed], columns: usize) -> String {
     let rows: Vec<Result<[String; 10], String>> = streams.iter().map(row).collect();
-    let mut widths = HEADS.map(str::len);
-    for cells in rows.iter().flatten() {
-        for (width, cell) in widths.iter_mut().zip(cells) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    let mut text = aligned(&HEADS, &widths[..columns]);
+    let columns = Columns::of(&HEADS[..columns], rows.iter().flatten().map(<[_; 10]>::as_slice));
+    let mut text = columns.line(&HEADS);
     for (row, stream) in rows.iter().zip(streams) {
         text += &match row {
-            Ok(cells) => aligned(cells, &widths[..columns]),
+            Ok(cells) => columns.line(cells),
             Err(line) => format!("{line}\n"),
         };
         if let Ok(status) = &stream.status {
@@ -85,12 +92,4 @@ fn cells(status: &Status) -> [String; 10] {
         describe::producer_pid(status.producer).map_or_else(|| "-".to_owned(), |pid| pid.to_string()),
         users::user(info.owner),
     ]
-}
-
-fn aligned(cells: &[impl AsRef<str>], widths: &[usize]) -> String {
-    let mut line = String::new();
-    for (cell, &width) in cells.iter().zip(widths) {
-        line += &format!("{:width$}  ", cell.as_ref());
-    }
-    format!("{}\n", line.trim_end())
 }
