@@ -835,6 +835,7 @@ fn squatted(_: &Path) {
     assert_eq!(stranger("truncate"), ["Permission denied (os error 13)"]);
     assert_eq!(stranger("remove"), ["Operation not permitted (os error 1)"]);
     assert_eq!(stranger("chmod"), ["Operation not permitted (os error 1)"]);
+    assert_eq!(stranger("observe"), ["observed"]);
     let linked = stranger("hard link");
     if setting("protected_hardlinks") == "1" {
         assert_eq!(linked, ["Operation not permitted (os error 1)"]);
@@ -894,6 +895,7 @@ fn owner(_: &Path) {
 /// Does what it can to a stream of another's.
 fn stranger(own: &Path) {
     let object = Path::new("/dev/shm/annulus.s@v1.l1");
+    let open = || annulus::open("s").scope(Scope::System);
     let done: std::io::Result<()> = match std::env::var("TRIES").unwrap().as_str() {
         "file" => fs::write(object, vec![0; 100_000]).map(|()| set_mode(object, 0o644)),
         "open file" => fs::write(object, "mine").map(|()| set_mode(object, 0o666)),
@@ -908,6 +910,10 @@ fn stranger(own: &Path) {
         "truncate" => OpenOptions::new().write(true).open(object).and_then(|file| file.set_len(0)),
         "remove" => fs::remove_file(object),
         "chmod" => fs::set_permissions(object, Permissions::from_mode(0o666)),
+        "observe" => {
+            open().observer::<u64>().unwrap();
+            return say("observed");
+        }
         "hard link" => fs::hard_link(object, "/dev/shm/annulus.linked@v1.l1"),
         other => panic!("{other}"),
     };
