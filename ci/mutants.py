@@ -30,7 +30,7 @@ pub(crate) mod mutants {
 AT_ONCE = ["-Zunstable-options", "--fail-fast", "--test-threads=8"]
 LONG = [
     *("keep_each_other_going", "concurrent_observers", "scribbled", "all_pages", "nobody_pushes", "who_dies", "of_300"),
-    "private_directory_comes",
+    *("private_directory_comes", "who_removes"),
 ]
 BRIEF = AT_ONCE + [f"--skip={name}" for name in LONG]
 LATER = AT_ONCE + LONG

@@ -627,7 +627,8 @@ fn spender(place: &Path) {
         let mut refused = 0;
         while let Err(error) = attempt() {
             match &error {
-                Error::Os { operation, source, .. } => {
+                Error::Os { operation, path, source } => {
+                    assert!(path.starts_with(place), "{error}");
                     assert_eq!(source.raw_os_error(), Some(libc::EMFILE), "{error}");
                     assert_ne!(*operation, "find the directory", "it is there");
                 }

@@ -329,6 +329,7 @@ fn no_lane_starves() {
             push(&mut producers[0], 8); // as much as was taken
         }
         assert!(batches <= 8, "round {round}: {batches} batches of a full lane came first");
+        assert!(round > 0 || batches > 0, "the first consumer begins with the first lane");
     }
     // And where two consumers begin is not the same lane.
     push(&mut producers[3], 1);

@@ -781,6 +781,32 @@ fn nobody_pushes_into_what_was_removed_by_force() {
     assert_eq!(place.objects(), [""; 0]);
 }
 
+/// Two remove by force, and do not wait for each other: neither takes the name away from what came after.
+#[test]
+fn who_removes_by_force_takes_away_only_what_it_retired() {
+    let place = Place::new();
+    let done = AtomicBool::new(false);
+    let fooled = std::thread::scope(|threads| {
+        for _ in 0..2 {
+            threads.spawn(|| {
+                while !done.load(Relaxed) {
+                    let _ = place.open("s").gate_timeout(Duration::ZERO).remove_forcibly();
+                }
+            });
+        }
+        let fooled = (0..800).any(|_| {
+            let Ok(mut producer) = place.create("s").producer::<u64>() else { return false };
+            while producer.is_named() {
+                std::thread::yield_now();
+            }
+            producer.push(&[1]) != Err(PushError::Removed)
+        });
+        done.store(true, Relaxed);
+        fooled
+    });
+    assert!(!fooled, "its name is gone, and it does not know");
+}
+
 #[test]
 fn what_all_users_share_lies_apart_with_its_own_access() {
     use std::os::unix::fs::PermissionsExt;
