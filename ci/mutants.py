@@ -28,16 +28,19 @@ pub(crate) mod mutants {
 
 # What the tests are told: to stop at the first failure; and what takes long is for the last step.
 AT_ONCE = ["-Zunstable-options", "--fail-fast", "--test-threads=8"]
-LONG = ["concurrent_observers", "scribbled", "all_pages", "nobody_pushes", "who_dies", "of_300", "private_directory_comes"]
+LONG = ["keep_each_other_going", "concurrent_observers", "scribbled", "all_pages", "nobody_pushes", "who_dies", "of_300", "private_directory_comes"]
 BRIEF = AT_ONCE + [f"--skip={name}" for name in LONG]
+LATER = AT_ONCE + LONG
+OWN = AT_ONCE + ["ring::", "wait::", "seat::", "lifecycle::", "--skip=models"]
 # The steps, from fast to slow; what one has noticed does not come to the next.
 STEPS = {
     "lib": [("annulus", BRIEF)],
-    "quick": [("quick", BRIEF)],
-    "rest": [("annulus", AT_ONCE), ("waiting", []), ("queues", ["--skip=shared_ring"]), ("processes", []), ("quick", AT_ONCE)],
+    "quick": [("annulus", OWN), ("quick", BRIEF)],
+    "rest": [("annulus", LATER), ("waiting", []), ("queues", ["--skip=shared_ring"]), ("processes", []), ("quick", LATER)],
+    "others": [("security", []), ("faults", []), ("kill", [])],
     "models": [("annulus", ["models::", "--skip=broken"])],
 }
-TESTS = ["lib", "quick", "rest"]
+TESTS = ["lib", "quick", "rest", "others"]
 # Whose tests are the library's own; those of the others go through streams.
 PURE = ("src/index.rs", "src/lane.rs")
 # What the models run.
@@ -132,7 +135,7 @@ class Build:
         for program, arguments in STEPS[step]:
             wall, cpu = limits[program, step]
             outcome = self.run_one(number, self.programs[program], arguments, wall, cpu)
-            if outcome == "caught" and step == "rest":  # where time plays a part, not by accident
+            if outcome == "caught" and step != "lib":  # where time plays a part, not by accident
                 outcome = self.run_one(number, self.programs[program], arguments, wall, cpu)
             if outcome != "missed":
                 return outcome
@@ -174,7 +177,7 @@ class Build:
         for step in steps:
             for program, arguments in STEPS[step]:
                 before, spent = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
-                if self.run_one(0, self.programs[program], arguments, 600, 600) != "missed":
+                if not any(self.run_one(0, self.programs[program], arguments, 600, 600) == "missed" for _ in range(3)):
                     sys.exit(f"mutants.py: without a mistake, too, {program} {' '.join(arguments)} fails")
                 after = resource.getrusage(resource.RUSAGE_CHILDREN)
                 cpu = after.ru_utime + after.ru_stime - spent.ru_utime - spent.ru_stime
@@ -252,9 +255,10 @@ def attempt(build, step, mutants, limits, outcomes):
     """Tries mutants that were built together."""
     print(f"== {len(mutants)} mutants, step {step}", flush=True)
     # Most of the later steps is waiting.
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() * (3 if step in ("quick", "rest") else 1)) as pool:
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() * (3 if step in ("quick", "rest", "others") else 1)) as pool:
         for one, outcome in zip(mutants, pool.map(lambda one: build.run(one.number, step, limits), mutants)):
             outcomes[one] = step if outcome == "caught" else outcome
+            print("   ", step, outcome, one.place, one.what, flush=True)
 
 
 def one_at_a_time(build, texts, mutants, limits, outcomes):
@@ -290,10 +294,10 @@ def judge(outcomes, names, reasons, files, short):
     wrong = []
     for one, outcome in outcomes.items():
         reason = reasons.get(names[one])
-        elsewhere = outcome == "models" or one.file in PURE and outcome in ("quick", "rest")
-        if not reason and (elsewhere or outcome == "missed"):
+        late = outcome in ("rest", "others", "models") or one.file in PURE and outcome == "quick"
+        if not reason and (outcome in ("missed", "models") or one.file in PURE and late):
             wrong.append((f"not in the list ({outcome}, {one.place})", names[one]))
-        elif reason and outcome != "missed" and not (elsewhere and reason.startswith(ELSEWHERE)):
+        elif reason and outcome != "missed" and not (late and reason.startswith(ELSEWHERE)):
             wrong.append((f"in the list, but noticed ({outcome})", names[one]))
         elif reason and outcome == "missed" and not short and reason.startswith(ELSEWHERE):
             wrong.append(("noticed nowhere else", names[one]))

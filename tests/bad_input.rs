@@ -182,12 +182,34 @@ fn damaged_segments() {
     plant(&place, "cut@v1.l1", &whole[..whole.len() - 4096]);
     plant(&place, "long@v1.l1", &[&whole[..], &[0; 4096]].concat());
     plant(&place, "short@v1.l1", &whole[..600]);
-    for (name, why) in [("cut", "cut or extended"), ("long", "cut or extended"), ("short", "cut off")] {
+    plant(&place, "shorter@v1.l1", &whole[..0x200]);
+    let cases = [
+        ("cut", "cut or extended"),
+        ("long", "cut or extended"),
+        ("short", "cut off"),
+        ("shorter", "cut off"),
+    ];
+    for (name, why) in cases {
         let error = place.open(name).observer::<i16>().unwrap_err();
         assert!(matches!(error, Error::Corrupt { .. }), "{error}");
         says(error, &["damaged", why, "remove it"]);
         assert!(place.create(name).producer::<i16>().is_err(), "never overwritten");
         place.open(name).remove().unwrap();
+        assert!(!place.path().join(format!("{name}@v1.l1")).exists());
+    }
+    // Who has a seat of it keeps it, as long as nobody uses force.
+    let (seats, gate) = (1 << 40, 1 << 41);
+    for (force, byte) in [(false, gate), (true, seats), (true, seats + 4000)] {
+        plant(&place, "bad@v1.l1", &whole[..600]);
+        let object = OpenOptions::new().read(true).write(true).open(place.path().join("bad@v1.l1")).unwrap();
+        assert!(support::lock(&object, libc::F_WRLCK, byte));
+        if force {
+            assert!(matches!(place.open("bad").remove(), Err(Error::Corrupt { .. })));
+            place.open("bad").remove_forcibly().unwrap();
+        } else {
+            place.open("bad").remove().unwrap();
+        }
+        assert!(!place.path().join("bad@v1.l1").exists());
     }
     for byte in (0..0x100).step_by(3) {
         let mut damaged = whole.clone();
@@ -506,6 +528,10 @@ fn a_gate_that_nobody_leaves() {
     let impatient = place.open("s").gate_timeout(Duration::from_millis(20)).observer::<u8>().unwrap_err();
     assert!(matches!(impatient, Error::GateBusy { .. }), "{impatient}");
     says(impatient, &["try again"]);
+    // So is one who leaves, but it waits for a while.
+    let begun = std::time::Instant::now();
+    drop(producer);
+    assert!(begun.elapsed() > Duration::from_millis(100));
     // One who is patient comes in when it opens.
     std::thread::scope(|threads| {
         let patient =

@@ -222,6 +222,7 @@ fn seats_are_few_and_errors_say_so() {
     let _queue = place.create("q").kind(Kind::Spsc).producer::<u64>().unwrap();
     let none = place.open("q").lossless().observer::<u64>().unwrap_err();
     assert!(matches!(none, Error::WrongKind { kind: Kind::Spsc, .. }), "{none}");
+    assert!(text(none).contains("be its consumer"));
     let none = place.open("s").lossless().unseated().observer::<u64>().unwrap_err();
     assert!(matches!(none, Error::BadParameter { .. }), "{none}");
     for bad in [place.create("x").kind(Kind::Spsc).lossless(1), place.create("x").lossless(5000)] {

@@ -36,6 +36,7 @@ fn main() -> ExitCode {
             a_killed_recorder_holds_nobody_up,
             a_forked_recorder_has_no_seat,
             a_recorder_whose_lock_was_closed_learns_of_it,
+            who_has_no_descriptors_left_is_told_so,
         ],
     )
 }
@@ -111,6 +112,7 @@ fn play(role: &str, place: &Path) {
         "recorder" => recorder(place),
         "watcher" => watcher(place),
         "forking recorder" => forking_recorder(place),
+        "spender" => spender(place),
         other => panic!("no role {other}"),
     }
 }
@@ -615,6 +617,36 @@ fn watcher(place: &Path) {
     }
 }
 
+/// Tries to open and to create with no descriptor left, then with one, and so on.
+fn spender(place: &Path) {
+    let few = libc::rlimit { rlim_cur: 64, rlim_max: 64 };
+    // SAFETY: the limit lives through the call.
+    #[allow(unsafe_code)]
+    let done = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const few) };
+    assert_eq!(done, 0);
+    drop(stream(place).keep(true).producer::<u64>().unwrap());
+    let open = || annulus::open("s").directory(place).observer::<u64>().map(drop);
+    let create = || queue(place).producer::<u64>().map(drop);
+    for attempt in [&open as &dyn Fn() -> Result<(), Error>, &create] {
+        let null = || std::fs::File::open("/dev/null").ok();
+        let mut spent: Vec<_> = std::iter::from_fn(null).collect();
+        let mut refused = 0;
+        while let Err(error) = attempt() {
+            match &error {
+                Error::Os { operation, path, source } => {
+                    assert!(path.starts_with(place), "{error}");
+                    assert_eq!(source.raw_os_error(), Some(libc::EMFILE), "{error}");
+                    assert_ne!(*operation, "find the directory", "it is there");
+                }
+                _ => panic!("{error}"),
+            }
+            refused += 1;
+            drop(spent.pop().unwrap());
+        }
+        say(refused);
+    }
+}
+
 impl Actor {
     /// Stops it, and waits until it is stopped.
     fn stop(&self) {
@@ -868,4 +900,13 @@ fn opens_of(object: (u64, u64)) -> Vec<i32> {
     all.filter(|path| std::fs::metadata(path).is_ok_and(|found| (found.dev(), found.ino()) == object))
         .map(|path| path.file_name().unwrap().to_str().unwrap().parse().unwrap())
         .collect()
+}
+
+/// Not that it may not, nor that something is not there.
+fn who_has_no_descriptors_left_is_told_so() {
+    let place = Place::new();
+    let mut spender = Actor::start(&place, "spender");
+    let refused: Vec<u32> = spender.rest().map(|line| line.parse().unwrap()).collect();
+    assert!(refused.len() == 2 && refused.iter().all(|refused| *refused > 1), "{refused:?}");
+    assert!(spender.child.wait().unwrap().success());
 }

@@ -335,6 +335,7 @@ fn no_lane_starves() {
             push(&mut producers[0], 8); // as much as was taken
         }
         assert!(batches <= 8, "round {round}: {batches} batches of a full lane came first");
+        assert!(round > 0 || batches > 0, "the first consumer begins with the first lane");
     }
     // And where two consumers begin is not the same lane.
     push(&mut producers[3], 1);
@@ -425,8 +426,14 @@ fn a_queue_that_ended_is_made_anew() {
         assert_eq!(producer.lane(), 0);
         push(&mut producer, 5);
         producer.finish();
+        let refused = place.open("q").producer::<Item>().unwrap_err();
+        assert!(matches!(refused, Error::Finished { .. }), "{refused}");
+        let object = std::fs::File::open(place.path().join("q@v1.l1")).unwrap();
+        assert!(support::lock(&object, libc::F_RDLCK, (1 << 40) + 1), "lane 1 is barred");
+        let refused = place.open("q").producer::<Item>().unwrap_err();
+        assert!(matches!(refused, Error::Finished { .. }), "{refused}");
         assert_eq!(consumer.try_read(&mut out).unwrap().frames, 4);
-        drop(consumer);
+        drop((consumer, object));
         let mut next = kept().group_consumer::<Item>().unwrap();
         assert_eq!(next.try_read(&mut out).unwrap().frames, 1, "what was left");
         assert_eq!(next.try_read(&mut out), Err(ReadError::Ended { position: 5 }));

@@ -835,6 +835,15 @@ fn squatted(_: &Path) {
     assert_eq!(stranger("truncate"), ["Permission denied (os error 13)"]);
     assert_eq!(stranger("remove"), ["Operation not permitted (os error 1)"]);
     assert_eq!(stranger("chmod"), ["Operation not permitted (os error 1)"]);
+    assert_eq!(stranger("observe"), ["observed"]);
+    // One of its group pushes, too, but does not say who else may.
+    chown(shared, None, Some(STRANGER)).unwrap();
+    set_mode(shared, 0o660);
+    assert_eq!(stranger("produce"), ["produced"]);
+    let shared_otherwise = stranger("share otherwise");
+    assert!(shared_otherwise[0].contains("may not change the group or mode of"), "{shared_otherwise:?}");
+    chown(shared, None, Some(OWNER)).unwrap();
+    set_mode(shared, 0o644);
     let linked = stranger("hard link");
     if setting("protected_hardlinks") == "1" {
         assert_eq!(linked, ["Operation not permitted (os error 1)"]);
@@ -894,6 +903,8 @@ fn owner(_: &Path) {
 /// Does what it can to a stream of another's.
 fn stranger(own: &Path) {
     let object = Path::new("/dev/shm/annulus.s@v1.l1");
+    let open = || annulus::open("s").scope(Scope::System);
+    let create = || annulus::create("s").scope(Scope::System).capacity(512).keep(true);
     let done: std::io::Result<()> = match std::env::var("TRIES").unwrap().as_str() {
         "file" => fs::write(object, vec![0; 100_000]).map(|()| set_mode(object, 0o644)),
         "open file" => fs::write(object, "mine").map(|()| set_mode(object, 0o666)),
@@ -901,13 +912,20 @@ fn stranger(own: &Path) {
         "directory" => fs::create_dir(object),
         "socket" => std::os::unix::net::UnixListener::bind(object).map(drop),
         "fifo" => Command::new("mkfifo").arg(object).status().map(|done| assert!(done.success())),
-        "stream" => {
-            let squatter = annulus::create("s").scope(Scope::System).capacity(512).mode(0o644).keep(true);
-            squatter.producer::<u64>().map(drop).map_err(std::io::Error::other)
-        }
+        "stream" => create().mode(0o644).producer::<u64>().map(drop).map_err(std::io::Error::other),
         "truncate" => OpenOptions::new().write(true).open(object).and_then(|file| file.set_len(0)),
         "remove" => fs::remove_file(object),
         "chmod" => fs::set_permissions(object, Permissions::from_mode(0o666)),
+        "observe" => {
+            open().observer::<u64>().unwrap();
+            return say("observed");
+        }
+        "produce" => {
+            open().producer::<u64>().unwrap();
+            create().producer::<u64>().unwrap();
+            return say("produced");
+        }
+        "share otherwise" => return say(create().mode(0o640).producer::<u64>().unwrap_err()),
         "hard link" => fs::hard_link(object, "/dev/shm/annulus.linked@v1.l1"),
         other => panic!("{other}"),
     };

@@ -69,6 +69,9 @@ fn what_a_stream_says_of_itself_arrives() {
     assert_eq!(status.producer, ProducerState::Live { pid: std::process::id() });
     assert_eq!(status.attached.len(), 1);
     assert_eq!(status.attached[0].role, Role::Producer);
+    let program = std::env::current_exe().unwrap().file_name().unwrap().to_str().unwrap().to_string();
+    assert_eq!(info.program, program);
+    assert_eq!(status.attached[0].program, program[..program.len().min(16)]);
 }
 
 #[test]
@@ -782,6 +785,32 @@ fn nobody_pushes_into_what_was_removed_by_force() {
     assert_eq!(place.objects(), [""; 0]);
 }
 
+/// And they do not wait for each other: neither takes the name away from what came after.
+#[test]
+fn nobody_pushes_on_when_two_removed_it_by_force() {
+    let place = Place::new();
+    let done = AtomicBool::new(false);
+    let fooled = std::thread::scope(|threads| {
+        for _ in 0..2 {
+            threads.spawn(|| {
+                while !done.load(Relaxed) {
+                    let _ = place.open("s").gate_timeout(Duration::ZERO).remove_forcibly();
+                }
+            });
+        }
+        let fooled = (0..400).any(|_| {
+            let Ok(mut producer) = place.create("s").capacity(512).producer::<u64>() else { return false };
+            while producer.is_named() {
+                std::thread::yield_now();
+            }
+            producer.push(&[1]) != Err(PushError::Removed)
+        });
+        done.store(true, Relaxed);
+        fooled
+    });
+    assert!(!fooled, "its name is gone, and it does not know");
+}
+
 #[test]
 fn what_all_users_share_lies_apart_with_its_own_access() {
     use std::os::unix::fs::PermissionsExt;
@@ -795,6 +824,10 @@ fn what_all_users_share_lies_apart_with_its_own_access() {
     assert_eq!((own.info().mode, producer.info().mode), (0o600, 0o640));
     let found = place.open("ecg").scope(Scope::System).status().unwrap().info;
     assert_eq!((found.channels.len(), found.owner), (1, producer.info().owner));
+    assert_eq!(
+        [found.scope, producer.info().scope, own.info().scope],
+        [Scope::System, Scope::System, Scope::User]
+    );
     assert_eq!(place.open("ecg").status().unwrap().info.channels.len(), 2);
 
     // A successor may share it otherwise.
@@ -818,6 +851,50 @@ fn what_all_users_share_lies_apart_with_its_own_access() {
     }
     let refused = place.create("x").mode(0o640).channels(channels(1)).producer::<i16>().unwrap_err();
     assert!(refused.to_string().contains("scope System"), "{refused}");
+}
+
+/// Only who has the producer's seat changes the access.
+#[test]
+fn a_consumer_changes_nobodys_access() {
+    let place = Place::new();
+    let queue = || place.create("q").scope(Scope::System).kind(Kind::Spsc).capacity(512);
+    let producer = queue().mode(0o644).producer::<u64>().unwrap();
+    let _consumer = queue().mode(0o600).consumer::<u64>().unwrap();
+    assert_eq!(std::fs::metadata(&producer.info().path).unwrap().mode() & 0o7777, 0o644);
+}
+
+/// What all users share its owner removes as soon as nobody needs it: others could not, when they leave last.
+#[test]
+fn what_all_users_share_is_removed_by_its_owner_when_all_was_taken() {
+    let place = Place::new();
+    let objects = |left: usize| assert_eq!(place.objects().len(), left, "{:?}", place.objects());
+    let mut out = [0; 8];
+    for kind in [Kind::Spsc, Kind::Broadcast] {
+        let stream = || place.create("s").scope(Scope::System).kind(kind).capacity(512);
+        let mut producer = stream().producer::<u64>().unwrap();
+        let viewer = place.open("s").scope(Scope::System).observer::<u64>().unwrap();
+        producer.push(&[1, 2, 3]).unwrap();
+        if kind == Kind::Broadcast {
+            producer.finish();
+            objects(0);
+            continue;
+        }
+        let mut consumer = stream().consumer::<u64>().unwrap();
+        producer.finish();
+        objects(1); // there is something left to take
+        assert_eq!(consumer.try_read(&mut out).unwrap().frames, 3);
+        drop(consumer);
+        objects(0);
+
+        let mut producer = stream().producer::<u64>().unwrap();
+        let mut consumer = stream().consumer::<u64>().unwrap();
+        producer.push(&[1, 2, 3]).unwrap();
+        assert_eq!(consumer.try_read(&mut out).unwrap().frames, 3);
+        consumer.release();
+        producer.finish();
+        objects(0);
+        drop(viewer);
+    }
 }
 
 /// A producer that tries again and again beside a consumer that waits for more than fits: neither starves.
@@ -946,6 +1023,15 @@ fn who_bars_the_way_is_not_taken_for_a_holder() {
     assert!(matches!(refused, Error::GateBusy { .. }), "{refused}");
     place.open("s").gate_timeout(SHORT).remove_forcibly().unwrap();
     assert_eq!(place.objects(), [""; 0]);
+
+    // Also beside seats that are held.
+    let queue = || place.create("q").kind(Kind::Spsc).capacity(512).keep(true);
+    let producer = queue().producer::<i16>().unwrap();
+    let _viewer = place.open("q").observer::<i16>().unwrap();
+    let object = std::fs::File::open(&producer.info().path).unwrap();
+    assert!(support::lock(&object, libc::F_RDLCK, (1 << 40) + 1));
+    let refused = place.open("q").consumer::<i16>().unwrap_err();
+    assert!(matches!(refused, Error::Barred { .. }), "{refused}");
 }
 
 #[test]

@@ -331,37 +331,41 @@ fn read_descriptor(store: &Store, file: &File) -> io::Result<Result<Descriptor, 
 
 #[cfg(all(test, not(loom)))]
 mod tests {
+    use super::super::tests::Place;
     use super::*;
-    use crate::name::Name;
-    use crate::shm::directory::{Directory, Medium, Scope};
-    use std::os::unix::fs::DirBuilderExt;
 
     #[test]
     fn nobody_becomes_the_producer_of_a_stream_that_was_finished_meanwhile() {
-        let path = std::path::PathBuf::from(format!("/dev/shm/annulus-test-found-{}", std::process::id()));
-        std::fs::DirBuilder::new().mode(0o700).create(&path).unwrap();
-        let stream = || crate::create("s").directory(&path).keep(true);
+        let place = Place::new("finished");
+        let stream = || place.create("s").keep(true);
         let producer = stream().producer::<u64>().unwrap();
-        let name = Name::parse("s").unwrap();
-        let directory = Directory::open(Some(&path), Scope::User, Medium::Memory).unwrap();
-        let find = || {
-            let found = Opened::find(&Home::named(&directory, &name), true).unwrap().unwrap();
-            assert!(found.pass(Mode::Shared, Instant::now(), "s").unwrap());
-            let segment = found.map(Rights::Produce).unwrap();
-            (found, segment)
-        };
         // While somebody stands in the gate, one who leaves waits for the gate for a while, and then goes without.
-        let (found, segment) = find();
+        let (found, segment) = place.enter("s");
         assert!(!seat::has_ended(found.lock(), &segment));
         producer.finish();
         let refused = found.sit(segment, Role::Producer, "s").unwrap_err();
         assert!(matches!(refused, Error::Finished { .. }), "{refused}");
         // So the seat is free, and he who creates the stream anew is alone.
-        let fresh = stream().producer::<u64>().unwrap();
-        let (found, segment) = find();
+        let _fresh = stream().producer::<u64>().unwrap();
+        let (found, segment) = place.enter("s");
         let refused = found.sit(segment, Role::Producer, "s").unwrap_err();
         assert!(matches!(refused, Error::WriterBusy { .. }), "{refused}");
-        drop(fresh);
-        std::fs::remove_dir_all(&path).unwrap();
+    }
+
+    #[test]
+    fn the_gate_is_passed_only_under_the_name_and_left_when_asked() {
+        let place = Place::new("gate");
+        let stream = || place.create("s").keep(true);
+        drop(stream().producer::<u64>().unwrap());
+        let late = place.find("s");
+        let (first, _) = place.enter("s");
+        let (second, _) = place.enter("s");
+        assert!(matches!(first.retire(Instant::now(), "s"), Err(Error::GateBusy { .. })), "two are inside");
+        first.release();
+        second.release();
+        assert!(first.retire(Instant::now(), "s").unwrap().is_ok());
+        drop(stream().producer::<u64>().unwrap());
+        drop(first);
+        assert!(!late.pass(Mode::Shared, Instant::now(), "s").unwrap(), "the name means another object");
     }
 }

@@ -438,3 +438,119 @@ pub(crate) fn missing(home: &Home) -> Error {
     let versions = versions.into_iter().map(|(version, what)| format!("v{version} ({what})")).collect();
     Error::NotFound { name: name.to_string(), versions }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::layout::IN_USE;
+    use crate::ring::Peers;
+    use crate::shm::directory::{Medium, Scope};
+    use crate::sync::Ordering::Relaxed;
+    use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+    use std::path::PathBuf;
+
+    /// A directory of its own, removed with everything in it.
+    pub(super) struct Place {
+        pub(super) path: PathBuf,
+        pub(super) directory: Directory,
+    }
+
+    impl Place {
+        pub(super) fn new(name: &str) -> Self {
+            let path = PathBuf::from(format!("/dev/shm/annulus-test-{name}-{}", std::process::id()));
+            std::fs::DirBuilder::new().mode(0o700).create(&path).unwrap();
+            let directory = Directory::open(Some(&path), Scope::User, Medium::Memory).unwrap();
+            Self { path, directory }
+        }
+
+        pub(super) fn create(&self, name: &str) -> crate::Builder {
+            crate::create(name).directory(&self.path)
+        }
+
+        pub(super) fn find(&self, name: &str) -> Opened {
+            let home = Home::named(&self.directory, &Name::parse(name).unwrap());
+            Opened::find(&home, true).unwrap().unwrap()
+        }
+
+        /// Inside the gate.
+        pub(super) fn enter(&self, name: &str) -> (Opened, Arc<Segment>) {
+            let found = self.find(name);
+            assert!(found.pass(Mode::Shared, Instant::now(), name).unwrap());
+            let segment = found.map(Rights::Produce).unwrap();
+            (found, segment)
+        }
+    }
+
+    impl Drop for Place {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.path);
+        }
+    }
+
+    #[test]
+    fn never_is_a_year() {
+        let days = |days: u64| Duration::from_secs(days * 24 * 3600);
+        assert!(until_over(Duration::MAX) > Instant::now() + days(364));
+        assert!(until_over(Duration::MAX) < Instant::now() + days(366));
+        assert!(until_over(days(1)) < Instant::now() + days(2));
+    }
+
+    #[test]
+    fn what_was_left_behind_is_pruned_when_it_is_old_enough() {
+        let place = Place::new("prune");
+        let live = place.create("live").producer::<u64>().unwrap();
+        drop(place.create("kept").keep(true).producer::<u64>().unwrap());
+        // Copies of an object whose producer lives: theirs does not.
+        let copy = |name: &str| {
+            let mut file = std::fs::File::options();
+            let file = file.write(true).create_new(true).mode(0o600).open(place.path.join(name)).unwrap();
+            file.write_all_at(&std::fs::read(&live.info().path).unwrap(), 0).unwrap();
+        };
+        copy("dead@v1.l1");
+        copy("watched@v1.l1");
+        let viewer = crate::open("watched").directory(&place.path).observer::<u64>().unwrap();
+        let prune = |older_than| {
+            let pruned = prune(&place.directory, older_than, GATE_TIMEOUT).unwrap();
+            assert!(pruned.iter().all(|one| one.removed.is_ok()), "{pruned:?}");
+            pruned.into_iter().map(|one| one.name).collect::<Vec<_>>()
+        };
+        assert_eq!(prune(Duration::from_secs(600)), [""; 0], "seen a moment ago");
+        assert_eq!(prune(Duration::ZERO), ["dead@v1"]);
+        assert_eq!(place.directory.names().unwrap(), ["kept@v1.l1", "live@v1.l1", "watched@v1.l1"]);
+        drop((live, viewer));
+    }
+
+    /// Handles, and those who wait in their place.
+    #[test]
+    fn it_is_known_who_holds_a_seat_and_who_died_in_it() {
+        let place = Place::new("peers");
+        let queue = || place.create("q").kind(Kind::Mpmc).producers(4);
+        let producer = queue().producer::<u64>().unwrap();
+        let coming = {
+            let (found, segment) = place.enter("q");
+            found.sit(segment, Role::Producer, "q").unwrap()
+        };
+        let attachment = {
+            let (found, segment) = place.enter("q");
+            found.sit(segment, Role::Consumer, "q").unwrap()
+        };
+        attachment.segment().seat(2).state.store(IN_USE, Relaxed);
+        attachment.segment().seat(2).pid.store(77, Relaxed);
+        let witness = attachment.witness();
+        for peers in [&attachment as &dyn Peers, &witness] {
+            assert_eq!([0, 1, 2, 3].map(|lane| peers.holds(lane)), [true, true, false, false]);
+            let deaths = [0, 1, 2, 3].map(|lane| peers.death(lane).map(|death| death.pid));
+            assert_eq!(deaths, [None, None, Some(77), None]);
+            assert!(!peers.is_blind());
+        }
+        // The end of all who came is not the end while one is about to begin.
+        producer.finish();
+        assert!(!seat::has_ended(attachment.lock(), attachment.segment()));
+        drop(coming);
+        assert!(seat::has_ended(attachment.lock(), attachment.segment()));
+        attachment.lock().give_up();
+        for peers in [&attachment as &dyn Peers, &witness] {
+            assert!(peers.is_blind());
+        }
+    }
+}

@@ -451,3 +451,203 @@ fn target(position: u64, frames: u64) -> u64 {
 pub(crate) fn within(timeout: Option<Duration>) -> Wait {
     Wait { timeout, ..Wait::new() }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::set::Waiter;
+    use super::*;
+    use crate::descriptor::{Descriptor, Kind};
+    use crate::segment::Segment;
+    use crate::wait::{Strategy, Words};
+    use std::sync::Arc;
+
+    /// Longer than anything here lasts.
+    const LONG: Duration = Duration::from_secs(10);
+    const FRAME: usize = 8;
+
+    fn segment(kind: Kind, lossless: u32) -> Arc<Segment> {
+        let lanes = if kind == Kind::Mpmc { 2 } else { 1 };
+        Segment::heap(Descriptor { kind, lanes, lossless, ..Descriptor::example() })
+    }
+
+    fn producer(lane: Lane) -> Producer {
+        let gated = lane.gating().is_empty();
+        Producer::new(Writer::take_over(lane, gated, false).unwrap(), Fences::register())
+    }
+
+    fn frames(count: u64) -> Vec<u8> {
+        vec![0; count as usize * FRAME]
+    }
+
+    fn push(producer: &mut Producer, count: u64) -> Result<(), PushError> {
+        producer.push(&frames(count), count, &Known::default())
+    }
+
+    /// What is known of the others: whether the producer of lane 0 died, and whether lossless readers did.
+    #[derive(Clone, Copy, Debug, Default)]
+    struct Known {
+        death: Option<Death>,
+        buries: bool,
+    }
+
+    const DEAD: Known = Known { death: Some(Death { pid: 1, epoch: 1 }), buries: false };
+
+    impl Peers for Known {
+        fn death(&self, lane: u32) -> Option<Death> {
+            self.death.filter(|_| lane == 0)
+        }
+
+        fn bury(&self) -> bool {
+            self.buries
+        }
+    }
+
+    fn consumer(segment: &Arc<Segment>) -> spsc::Consumer {
+        spsc::Consumer::new(lane::Exclusive::attach(segment.lane(0)).unwrap(), Fences::register())
+    }
+
+    fn group(segment: &Arc<Segment>) -> mpmc::Consumer {
+        mpmc::Consumer::new((0..2).map(|lane| segment.lane(lane)), 0, Fences::register())
+    }
+
+    #[test]
+    fn only_who_can_have_space_says_that_it_wants_some() {
+        let segment = segment(Kind::Spsc, 0);
+        let lane = segment.lane(0);
+        let armed = || lane.space().armed.load(Relaxed);
+        let capacity = lane.geometry().capacity();
+        let mut first = producer(segment.lane(0));
+        assert_eq!(push(&mut first, capacity), Ok(()));
+        assert_eq!((push(&mut first, capacity + 1), armed()), (Err(PushError::TooLong), NONE));
+        assert_eq!((push(&mut first, 1), armed()), (Err(PushError::Full), 1));
+        assert_eq!(first.check_lane(), Ok(()));
+        lane.space().armed.store(NONE, Relaxed);
+        let _second = producer(segment.lane(0));
+        assert_eq!((push(&mut first, 1), armed()), (Err(PushError::Superseded), NONE));
+        assert_eq!(first.check_lane(), Err(PushError::Superseded));
+    }
+
+    #[test]
+    fn the_living_are_waited_for_or_overtaken_beside_the_dead() {
+        let segment = segment(Kind::Broadcast, 2);
+        let capacity = segment.lane(0).geometry().capacity();
+        let (living, _) = lane::Lossless::attach(segment.lane(0), 0, 0);
+        let mut waits = producer(segment.lane(0));
+        assert_eq!(push(&mut waits, capacity), Ok(()));
+        let buries = Known { buries: true, ..Known::default() };
+        assert_eq!(waits.push(&frames(1), 1, &buries), Err(PushError::Full));
+        let mut overtakes = producer(segment.lane(0)).overtaking(true);
+        let wait = Wait::new().timeout(LONG);
+        assert_eq!(overtakes.push_wait(&frames(1), 1, wait, &Known::default()), Ok(()), "it waits");
+        assert_eq!((overtakes.position(), living.position()), (capacity + 1, 0));
+    }
+
+    #[test]
+    fn a_consumer_gives_back_what_somebody_may_wait_for() {
+        let segment = segment(Kind::Spsc, 0);
+        let mut producer = producer(segment.lane(0));
+        let mut consumer = consumer(&segment);
+        assert_eq!(push(&mut producer, segment.lane(0).geometry().capacity()), Ok(()));
+        assert_eq!((consumer.poll(2), consumer.take(2).frames), (Ok(2), 2));
+        assert_eq!(push(&mut producer, 2), Ok(()), "several at once");
+        assert_eq!(push(&mut producer, 1), Err(PushError::Full));
+        assert_eq!((consumer.poll(1), consumer.take(1).frames), (Ok(1), 1));
+        assert_eq!(push(&mut producer, 1), Ok(()), "one that the producer wants");
+    }
+
+    #[test]
+    fn a_group_goes_from_lane_to_lane() {
+        let segment = segment(Kind::Mpmc, 0);
+        let mut consumer = group(&segment);
+        let mut producers = [0, 1].map(|lane| producer(segment.lane(lane)));
+        for producer in &mut producers {
+            assert_eq!(push(producer, 6), Ok(()));
+        }
+        let mut out = [0; FRAME];
+        let patient = Wait::new().frames(2).timeout(Duration::ZERO);
+        assert_eq!(consumer.await_take(&mut out, 1, patient, &Known::default()), Err(ReadError::TooLong));
+        assert_eq!(consumer.available(), 12);
+        let lane = segment.lane(1);
+        lane.space().armed.store(2, Relaxed);
+        let mut take = || consumer.take(&mut out, 1, &Known::default()).map(|taken| taken.lane);
+        let woken = || lane.space().seq.value(Relaxed);
+        assert_eq!([(); 5].map(|()| take().unwrap()), [0, 0, 0, 0, 1]);
+        assert_eq!((woken(), take(), woken()), (0, Ok(1), 1), "who waits for the second frame's space");
+        assert_eq!([(); 6].map(|()| take().unwrap()), [1, 1, 0, 0, 1, 1]);
+        assert_eq!(take(), Err(ReadError::Empty));
+        producers.iter_mut().for_each(Producer::finish);
+        assert_eq!(take(), Err(ReadError::Ended { position: 12 }));
+    }
+
+    /// What one who waits beside others, for `target` on lane 0, is told: nothing, of a death, of frames.
+    fn told(waiter: &mut dyn Waiter, peers: Known, has_frames: bool) {
+        assert_eq!((waiter.look(), waiter.has_some()), (has_frames, has_frames));
+        assert_eq!(waiter.each_slice(), has_frames || peers.death.is_some());
+        assert_eq!(waiter.look(), has_frames || peers.death.is_some(), "until it is said");
+    }
+
+    fn arms(waiter: &mut dyn Waiter, lane: &Lane, target: u64) {
+        lane.armed().store(NONE, Relaxed);
+        let mut words = Words::default();
+        words.begin();
+        waiter.arm(&mut words);
+        assert_eq!(lane.armed().load(Relaxed), target);
+    }
+
+    #[test]
+    fn who_waits_beside_others_is_told_of_deaths_and_frames() {
+        for kind in [Kind::Broadcast, Kind::Spsc] {
+            let segment = segment(kind, 0);
+            let lane = segment.lane(0);
+            let mut first = producer(segment.lane(0));
+            let mut observer = broadcast::Observer::new(lane::Observer::attach(segment.lane(0), 0));
+            let mut consumer = consumer(&segment);
+            for peers in [Known::default(), DEAD] {
+                told(&mut observer.detached(segment.lane(0), 1, peers), peers, false);
+                told(&mut consumer.detached(segment.lane(0), 1, peers), peers, false);
+            }
+            arms(&mut observer.awaiting(3, &DEAD), &lane, 3);
+            arms(&mut observer.detached(segment.lane(0), 4, DEAD), &lane, 4);
+            arms(&mut consumer.awaiting(5, &DEAD), &lane, 5);
+            told(&mut observer.awaiting(1, &DEAD), DEAD, false);
+            assert!(!consumer.notices(&Known::default()) && consumer.notices(&DEAD));
+            let gone = ReadError::ProducerGone { pid: 1, position: 0 };
+            assert_eq!(observer.read(&mut frames(1), 1), Err(gone));
+            assert_eq!((consumer.poll(1), consumer.poll(1)), (Err(gone), Err(ReadError::Empty)));
+            assert_eq!(push(&mut first, 1), Ok(()));
+            told(&mut observer.awaiting(1, &DEAD), Known::default(), true);
+            told(&mut observer.detached(segment.lane(0), 1, DEAD), Known::default(), true);
+            // A successor.
+            assert_eq!((observer.epoch(), consumer.epoch()), (1, 1));
+            assert_eq!(push(&mut producer(segment.lane(0)), 1), Ok(()));
+            assert_eq!(observer.read(&mut frames(2), 2).unwrap().restarted.map(|new| new.epoch), Some(2));
+            assert_eq!((consumer.poll(2), consumer.take(2).frames), (Ok(2), 2));
+            assert_eq!((observer.epoch(), consumer.epoch()), (2, 2));
+            assert!(observer.notices(&Known { death: Some(Death { pid: 1, epoch: 2 }), buries: false }));
+        }
+    }
+
+    #[test]
+    fn a_member_of_a_group_is_told_of_deaths_and_frames() {
+        let segment = segment(Kind::Mpmc, 0);
+        let (lane, lanes) = (segment.lane(0), || (0..2).map(|lane| segment.lane(lane)));
+        let mut producer = producer(segment.lane(0));
+        let mut consumer = group(&segment);
+        for peers in [Known::default(), DEAD] {
+            told(&mut consumer.detached(lanes(), peers), peers, false);
+        }
+        arms(&mut consumer.awaiting(&DEAD), &lane, 1);
+        arms(&mut consumer.detached(lanes(), DEAD), &lane, 1);
+        told(&mut consumer.awaiting(&DEAD), DEAD, false);
+        let gone = ReadError::ProducerGone { pid: 1, position: 0 };
+        assert_eq!(consumer.take(&mut frames(1), 1, &DEAD), Err(gone));
+        let mut other = group(&segment);
+        assert!(!other.notices(&Known::default()) && other.notices(&DEAD));
+        assert_eq!(other.take(&mut frames(1), 1, &DEAD), Err(gone));
+        let wait = Wait::new().timeout(LONG).strategy(Strategy::Block);
+        assert_eq!(group(&segment).await_take(&mut frames(1), 1, wait, &DEAD), Err(gone));
+        assert_eq!(push(&mut producer, 1), Ok(()));
+        told(&mut consumer.awaiting(&DEAD), Known::default(), true);
+        told(&mut other.detached(lanes(), Known::default()), Known::default(), true);
+    }
+}

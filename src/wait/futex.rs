@@ -206,3 +206,128 @@ mod kernel {
 }
 
 pub(crate) use kernel::{membarrier, now, register_membarrier, sleep, sleep_on_any, wake_all, wake_one};
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::sync::Ordering::SeqCst;
+    use std::thread;
+
+    /// Longer than anything here lasts.
+    const LONG: Duration = Duration::from_secs(10);
+    /// In which somebody who has nothing to wait for would be back.
+    const SHORT: Duration = Duration::from_millis(15);
+
+    /// Whether the kernel lets one sleep on many words.
+    fn knows_waitv() -> bool {
+        // SAFETY: of no words there is nothing to read.
+        unsafe {
+            libc::syscall(libc::SYS_futex_waitv, core::ptr::null::<u8>(), 0, 0, core::ptr::null::<u8>(), 0)
+        };
+        std::io::Error::last_os_error().raw_os_error() == Some(libc::EINVAL)
+    }
+
+    /// Words with their values, none of them 0.
+    fn words(count: u32) -> (Vec<EventWord>, Vec<(Address, u32)>) {
+        let words: Vec<EventWord> = (1..=count).map(EventWord::new).collect();
+        let list = words.iter().map(|word| (word.address(), word.value(SeqCst))).collect();
+        (words, list)
+    }
+
+    /// Of so many words those at an edge of a part.
+    fn edges(count: u32) -> impl Iterator<Item = usize> {
+        [0, 1, 126, 127, 128, 253, 254, 255, 299].into_iter().filter(move |&at| at < count as usize)
+    }
+
+    fn counts() -> impl Iterator<Item = u32> {
+        let known = knows_waitv();
+        [1, 2, 127, 128, 129, 300].into_iter().filter(move |&count| count == 1 || known)
+    }
+
+    /// It sleeps until `wake`, and no longer.
+    fn sleeps_until(sleep: impl FnOnce() + Send, wake: impl FnOnce()) {
+        let begun = Instant::now();
+        thread::scope(|scope| {
+            let sleeper = scope.spawn(sleep);
+            thread::sleep(SHORT);
+            assert!(!sleeper.is_finished(), "it does not sleep");
+            wake();
+        });
+        assert!(begun.elapsed() < LONG, "it is not woken");
+    }
+
+    #[test]
+    fn who_sleeps_is_woken_by_each_of_its_words() {
+        for count in counts() {
+            for at in edges(count) {
+                let (words, list) = words(count);
+                let wake = || {
+                    words[at].bump(SeqCst);
+                    wake_all(&words[at]);
+                };
+                sleeps_until(|| sleep_on_any(&list, LONG, LONG), wake);
+            }
+        }
+        let word = EventWord::new(7);
+        let wake = || {
+            word.bump(SeqCst);
+            wake_one(&word);
+        };
+        sleeps_until(|| sleep(&word, 7, LONG), wake);
+    }
+
+    #[test]
+    fn nobody_sleeps_on_what_has_changed() {
+        let begun = Instant::now();
+        for count in counts() {
+            for at in edges(count) {
+                let (words, list) = words(count);
+                words[at].bump(SeqCst);
+                sleep_on_any(&list, LONG, LONG);
+            }
+        }
+        assert!(begun.elapsed() < LONG);
+    }
+
+    #[test]
+    fn a_sleep_lasts_as_long_as_was_said() {
+        for count in counts() {
+            for _ in 0..3 {
+                let begun = Instant::now();
+                sleep_on_any(&words(count).1, SHORT, SHORT);
+                assert!(begun.elapsed() >= SHORT, "{count} words");
+            }
+        }
+    }
+
+    /// Refused as a kernel does that knows no sleep on many; here because one of the words is nowhere.
+    #[test]
+    fn where_it_is_refused_it_sleeps_on_the_first_and_not_for_long() {
+        for count in [2, 128, 129, 300] {
+            let (words, mut list) = words(count);
+            list[count as usize - 1].0 = 1;
+            let begun = Instant::now();
+            sleep_on_any(&list, LONG, SHORT);
+            assert!(begun.elapsed() < LONG);
+            let wake = || {
+                words[0].bump(SeqCst);
+                wake_all(&words[0]);
+            };
+            sleeps_until(|| sleep_on_any(&list, LONG, LONG), wake);
+        }
+    }
+
+    #[test]
+    fn the_kernel_fences_for_whom_it_says_it_does() {
+        let ask = |command: libc::c_int| {
+            // SAFETY: membarrier takes numbers only.
+            unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) }
+        };
+        let known = ask(libc::MEMBARRIER_CMD_QUERY).max(0) as libc::c_int;
+        let register = libc::MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED;
+        assert_eq!(register_membarrier(), known & register != 0);
+        assert_eq!(membarrier(), known & libc::MEMBARRIER_CMD_GLOBAL_EXPEDITED != 0);
+        let registered = ask(1 << 9); // which it has, since Linux 6.3
+        assert!(registered < 0 || registered as libc::c_int & register == known & register);
+    }
+}

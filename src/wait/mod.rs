@@ -512,3 +512,170 @@ fn poll<S: Sleeper>(
 fn poll<S: Sleeper>(sleeper: &mut S, _: Strategy, _: Option<Instant>) -> Option<Option<S::Found>> {
     sleeper.look().map(Some)
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use core::cell::Cell;
+
+    /// Longer than anything here lasts.
+    const LONG: Duration = Duration::from_secs(10);
+    /// Between two and three slices.
+    const SOME: Duration = Duration::from_millis(250);
+
+    #[test]
+    fn a_strategy_is_read_as_it_is_written() {
+        for strategy in [Strategy::Spin, Strategy::Adaptive, Strategy::Block] {
+            assert_eq!(strategy.to_string().parse(), Ok(strategy));
+        }
+        assert!("sleep".parse::<Strategy>().is_err());
+    }
+
+    #[test]
+    fn time_is_up_at_the_deadline() {
+        assert!(!is_over(None) && is_over(Some(Instant::now())) && !is_over(Some(Instant::now() + LONG)));
+    }
+
+    /// One who finds nothing, unless it asks so often, and counts what it does.
+    #[derive(Default)]
+    struct Counting {
+        spins: bool,
+        finds_at: Option<usize>,
+        asked: usize,
+        looks: usize,
+        sleeps: Vec<Duration>,
+    }
+
+    impl Sleeper for Counting {
+        type Found = ();
+
+        fn look(&mut self) -> Option<()> {
+            self.looks += 1;
+            None
+        }
+
+        fn each_slice(&mut self) -> Option<()> {
+            self.asked += 1;
+            (self.finds_at == Some(self.asked)).then_some(())
+        }
+
+        fn arm(&mut self) -> Armed {
+            Armed { unchanged: false, pause: None }
+        }
+
+        fn sleep(&mut self, longest: Duration) {
+            assert!(!self.spins, "a spinner sleeps");
+            self.sleeps.push(longest);
+            std::thread::sleep(longest);
+        }
+    }
+
+    #[test]
+    fn who_waits_asks_once_a_slice_and_sleeps_between() {
+        for strategy in [Strategy::Block, Strategy::Spin] {
+            let begun = Instant::now();
+            let counting = || Counting { spins: strategy == Strategy::Spin, ..Counting::default() };
+            let mut one = counting();
+            assert_eq!(wait(&mut one, strategy, Some(begun + SOME)), None);
+            let took = begun.elapsed();
+            let slices = took.as_millis() / SLICE.as_millis();
+            assert!(took >= SOME, "{strategy} gave up");
+            assert!(one.asked > 0 && one.asked as u128 <= slices + 1, "{strategy} asked {} times", one.asked);
+            if !one.spins {
+                assert!(one.sleeps.len() as u128 <= 2 * (slices + 1), "{:?}", one.sleeps);
+                // Where the kernel does not fence for others, one who was woken looks again soon.
+                let short = one.sleeps.iter().all(|longest| *longest <= SHORT_SLICE);
+                assert!(!short || !system::membarrier(), "{:?}", one.sleeps);
+            }
+            let mut late = counting();
+            assert_eq!(wait(&mut late, strategy, Some(Instant::now())), None);
+            assert_eq!(late.asked, 1, "before it gives up");
+            let mut told = Counting { finds_at: Some(2), ..counting() };
+            let begun = Instant::now();
+            assert_eq!(wait(&mut told, strategy, Some(begun + LONG)), Some(()));
+            assert!((2 * SLICE..LONG).contains(&begun.elapsed()));
+        }
+    }
+
+    fn at(armed: &AtomicU64) -> u64 {
+        armed.load(Relaxed)
+    }
+
+    #[test]
+    fn an_event_wakes_who_it_satisfies() {
+        let (armed, seq) = (AtomicU64::new(NONE), EventWord::new(5));
+        let (event, fences) = (Event { armed: &armed, seq: &seq }, Fences::register());
+        let woken = |times| assert_eq!((at(&armed), seq.value(Relaxed)), (NONE, 5 + times));
+        event.notify(u64::MAX - 1, fences);
+        event.rouse();
+        woken(0);
+        let ways: [&dyn Fn(); 4] =
+            [&|| event.notify(3, fences), &|| event.notify_one(3), &|| event.rouse(), &|| event.kick()];
+        for (times, wake) in (1..).zip(ways) {
+            assert_eq!([Some(4), Some(3), Some(7), None].map(|target| event.arm(target)), [4 + times; 4]);
+            event.notify(2, fences);
+            event.notify_one(2);
+            assert_eq!((at(&armed), seq.value(Relaxed)), (3, 4 + times), "the smallest target stands");
+            wake();
+            woken(times);
+        }
+    }
+
+    #[test]
+    fn one_who_waits_alone_sleeps_between_looks() {
+        let (armed, seq) = (AtomicU64::new(NONE), EventWord::new(5));
+        let event = Event { armed: &armed, seq: &seq };
+        let (begun, looks) = (Instant::now(), Cell::new(0));
+        let look = || {
+            looks.set(looks.get() + 1);
+            None::<()>
+        };
+        assert_eq!(event.wait(9, None, Strategy::Block, Some(begun + SOME), look, || None), None);
+        let slices = begun.elapsed().as_millis() / SLICE.as_millis();
+        assert!(looks.get() <= 4 * (slices + 2), "{} looks", looks.get());
+        // Nobody was notified between the second and the third.
+        let mut sequences = [5, 6, 6, 7].into_iter();
+        let arm = || sequences.next().unwrap_or_default();
+        let mut one =
+            OnOne { seq: &seq, arm, pause: None, expected: None, look: || None::<()>, each_slice: || None };
+        assert_eq!([(); 4].map(|()| one.arm().unchanged), [false, false, true, false]);
+    }
+
+    #[test]
+    fn one_who_waits_for_many_arms_each_and_sleeps_on_all() {
+        let events = [5, 6].map(|first| (AtomicU64::new(NONE), EventWord::new(first)));
+        let [first, second] = events.each_ref().map(|(armed, seq)| Event { armed, seq });
+        let lane = AtomicU64::new(NONE);
+        let same = Event { armed: &lane, ..second }; // another lane of one stream
+        let control = EventWord::new(7);
+        let mut words = Words::default();
+        let arm = |words: &mut Words, pauses: &[u64]| {
+            words.begin();
+            words.arm(first, 10, None, SLICE);
+            words.arm(second, 20, None, SHORT_SLICE);
+            words.arm(same, 30, None, SLICE);
+            words.watch(&control);
+            pauses.iter().for_each(|&pause| words.look_within(Duration::from_millis(pause)));
+            words.end()
+        };
+        let armed = arm(&mut words, &[30, 20, 40]);
+        assert_eq!((armed.unchanged, armed.pause), (false, Some(Duration::from_millis(20))));
+        assert_eq!([at(first.armed), at(second.armed), at(&lane)], [10, 20, 30]);
+        let all = [first.seq, second.seq, &control].map(|seq| (seq.address(), seq.value(Relaxed)));
+        assert_eq!((&words.words[..], words.due), (&all[..], SHORT_SLICE));
+        let armed = arm(&mut words, &[]);
+        assert_eq!((armed.unchanged, armed.pause, &words.words[..]), (true, None, &all[..]));
+        let begun = Instant::now();
+        words.sleep(SHORT_SLICE);
+        assert!(begun.elapsed() >= SHORT_SLICE, "it does not sleep");
+        // Of two that changed, not only the last counts.
+        first.seq.bump(SeqCst);
+        assert!(!arm(&mut words, &[]).unchanged);
+        assert_eq!(words.words[0].1, 6);
+        // One who may not store looks again instead.
+        first.armed.store(NONE, Relaxed);
+        words.begin();
+        words.arm(first, 10, Some(SHORT_SLICE), SLICE);
+        assert_eq!((at(first.armed), words.end().pause, words.words.len()), (NONE, Some(SHORT_SLICE), 1));
+    }
+}
