@@ -229,3 +229,21 @@ fn a_name_commands_no_terminal() {
         "{shown}"
     );
 }
+
+/// A stream's segment is no foreign one, though any program sees it.
+#[test]
+fn a_streams_own_memory_is_left_alone() {
+    let place = Place::new();
+    place.output("gen --name s --rate 1000 --frames 10 --speed max --keep --backend system-v");
+    let memory = place.info("s").unwrap()["memory"].as_str().unwrap().to_owned();
+    assert!(!place.output("ls --all").contains(&memory), "{memory} is listed");
+    let leader = format!("file:{}", place.object("s@v1").display());
+    for what in [&memory, &leader] {
+        let refused = rm(&place, &[what]);
+        assert_eq!(refused.status.code(), Some(1), "{what}");
+        assert!(refused.stderr.contains("annulus rm"), "{what}: {}", refused.stderr);
+    }
+    place.output("rm s");
+    let gone = rm(&place, &[&memory]);
+    assert_eq!(gone.status.code(), Some(1), "{}", gone.stderr);
+}
