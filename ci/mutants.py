@@ -258,7 +258,8 @@ def attempt(build, step, mutants, limits, outcomes):
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count() * (3 if step in ("quick", "rest", "others") else 1)) as pool:
         for one, outcome in zip(mutants, pool.map(lambda one: build.run(one.number, step, limits), mutants)):
             outcomes[one] = step if outcome == "caught" else outcome
-            print("   ", step, outcome, one.place, one.what, flush=True)
+            if outcome != "caught":
+                print("   ", step, outcome, one.place, one.what, flush=True)
 
 
 def one_at_a_time(build, texts, mutants, limits, outcomes):
