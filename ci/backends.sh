@@ -3,11 +3,16 @@
 source "$(dirname "$0")/common.sh"
 
 suite=(--test streams --test lossless --test waiting --test waitset --test polled --test queues --test processes)
-cargo test -p annulus --no-run "${suite[@]}" --test backends
-before=$(ipcs -m | wc -l)
-for backend in file system-v; do
+test=(cargo test -p annulus --features portable)
+"${test[@]}" --no-run "${suite[@]}" --test backends --test shm
+there() { (ipcs -m && ls /dev/shm | grep '^annulus\.') || true; }
+before=$(there)
+for backend in file system-v portable; do
     say "$backend"
-    ANNULUS_TEST_BACKEND=$backend cargo test -q -p annulus "${suite[@]}"
+    ANNULUS_TEST_BACKEND=$backend "${test[@]}" -q "${suite[@]}"
 done
-cargo test -q -p annulus --test backends
-[ "$(ipcs -m | wc -l)" -eq "$before" ] || { ipcs -m; fail "segments were left behind"; }
+say "what each has of its own"
+"${test[@]}" -q --test backends
+say "portable, for its own sake"
+"${test[@]}" -q --test shm portable::
+[ "$(there)" = "$before" ] || { diff <(echo "$before") <(there); fail "something was left behind"; }

@@ -23,23 +23,23 @@ before=$(left)
 
 export ANNULUS_ALL_TESTS=1
 say "cargo test --test shm, nothing left out"
-cargo test -q -p annulus --test shm -- --nocapture
+cargo test -q -p annulus --features portable --test shm -- --nocapture
 
 pages=/proc/sys/vm/nr_hugepages
 reserved=$(cat $pages)
 trap 'echo "$reserved" >$pages' EXIT
 if echo $((reserved + 8)) 2>/dev/null >$pages && [ "$(cat $pages)" -eq $((reserved + 8)) ]; then
     say "with 8 huge pages: objects that are made of them"
-    ANNULUS_HUGE_PAGES=1 cargo test -q -p annulus --test shm ::pages -- --test-threads 1
+    ANNULUS_HUGE_PAGES=1 cargo test -q -p annulus --features portable --test shm ::pages -- --test-threads 1
     echo "$reserved" >$pages
 else
     say "no huge pages can be reserved here (a container?): not shown"
 fi
 say "ten processes at one place, $rounds times for each kind"
-ANNULUS_SHM_ROUNDS=$rounds cargo test -q -p annulus --test shm filled_exactly_once
+ANNULUS_SHM_ROUNDS=$rounds cargo test -q -p annulus --features portable --test shm filled_exactly_once
 say "makers killed at any moment, $((rounds / 20)) times for each kind"
-ANNULUS_SHM_ROUNDS=$((rounds / 20)) cargo test -q -p annulus --test shm makers_killed
+ANNULUS_SHM_ROUNDS=$((rounds / 20)) cargo test -q -p annulus --features portable --test shm makers_killed
 
 new=$(comm -13 <(sort <<<"$before") <(left | sort))
 [ -z "$new" ] || fail "left behind: $new"
-printf 'figures | shared memory: objects left behind | 0 | 0 | POSIX, file, System V, and companions\n'
+printf 'figures | shared memory: objects left behind | 0 | 0 | POSIX, file, System V, portable, and companions\n'

@@ -17,7 +17,7 @@
 //! | share | [`open`]`(name)...`[`group_consumer`](Open::group_consumer) | [`GroupConsumer`]: `read`, of a [`Kind::Mpmc`] work queue |
 //! | wait for many | [`WaitSet`]`::new()` | [`wait`](WaitSet::wait): which of them are ready |
 //! | be told by an event loop | [`Observer::polled`] | [`Polled`]: a descriptor, readable when the stream is ready |
-//! | share memory of your own | [`shm::at`]`(place)` | [`shm::SharedMemory`]: POSIX, file, anonymous, System V |
+//! | share memory of your own | [`shm::at`]`(place)` | [`shm::SharedMemory`]: POSIX, file, anonymous, System V, the crate `shared_memory` |
 //! | look | [`open`]`(name).`[`status`](Open::status), [`list`] | [`Status`]: what it is, who is attached, who died |
 //!
 //! A stream of signals has [`channels`](Builder::channels), a [`rate`](Builder::rate) and one of the

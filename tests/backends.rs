@@ -32,6 +32,16 @@ fn main() -> ExitCode {
             a_segment_that_is_removed_takes_its_stream_along,
             what_a_killed_maker_of_segments_left_is_swept,
             a_segment_keeps_what_a_crash_left,
+            #[cfg(feature = "portable")]
+            portable::a_crash_leaves_it,
+            #[cfg(feature = "portable")]
+            portable::one_that_is_removed_takes_its_stream_along,
+            #[cfg(feature = "portable")]
+            portable::what_a_killed_maker_left_is_swept,
+            #[cfg(feature = "portable")]
+            portable::makers_killed_anywhere,
+            #[cfg(feature = "portable")]
+            portable::what_has_its_name_and_another_size_is_not_it,
             a_file_outlives_its_processes,
             a_file_of_an_earlier_boot_vouches_for_nothing,
             files_are_asked_for,
@@ -63,12 +73,19 @@ fn play(role: &str, place: &Path) {
             }
         }
         // Pushes one, and stays.
-        "segment" => {
-            let ring = annulus::create("s").directory(place).backend(Backend::SystemV).capacity(1000);
+        "SystemV" | "Portable" => {
+            let ring = elsewhere(place, backend(role));
             let mut producer = ring.kind(Kind::Spsc).producer::<u64>().unwrap();
             producer.push(&[7]).unwrap();
             say("ready");
             std::thread::sleep(LONG);
+        }
+        // Makes and leaves streams until it is killed.
+        "remaker" => {
+            say("begins");
+            loop {
+                drop(elsewhere(place, backend("Portable")).producer::<u64>().unwrap());
+            }
         }
         // Reads some, and stays.
         "reader" => {
@@ -232,16 +249,33 @@ fn a_descriptor_of_a_stream_with_a_name() {
 
 // ---- System V segments.
 
+fn backend(name: &str) -> Backend {
+    match name {
+        "SystemV" => Backend::SystemV,
+        #[cfg(feature = "portable")]
+        "Portable" => Backend::Portable,
+        other => panic!("no backend {other} here"),
+    }
+}
+
+fn elsewhere(place: &Path, backend: Backend) -> Builder {
+    annulus::create("s").directory(place).backend(backend).capacity(1000)
+}
+
 fn segments(place: &Place) -> Builder {
-    annulus::create("s").directory(place.path()).backend(Backend::SystemV).capacity(1000)
+    elsewhere(place.path(), Backend::SystemV)
 }
 
 fn segment_of(place: &Place) -> i32 {
-    support::segment_of(&place.path().join("s@v1.l1")).unwrap()
+    support::segment_of(&place.path().join("s@v1.l1"))
 }
 
-fn is_there(id: i32) -> bool {
-    shm::list().unwrap().iter().any(|one| one.place == shm::Place::id(id))
+fn memory_of(place: &Place) -> shm::Place {
+    support::memory_of(&place.path().join("s@v1.l1")).unwrap()
+}
+
+fn is_there(memory: &shm::Place) -> bool {
+    shm::list().unwrap().iter().any(|one| one.place == *memory)
 }
 
 /// As `ipcrm` does it, which knows nothing of streams.
@@ -300,26 +334,152 @@ fn what_a_killed_maker_of_segments_left_is_swept() {
     };
     let ours = shm::at(shm::Place::Key(shm::Key::PRIVATE)).size(5000).create_new().unwrap();
     drop(segments(&place).producer::<u64>().unwrap());
-    assert!(!is_there(left), "segment {left} is still there");
-    assert!(is_there(ours.id().unwrap()), "another one was swept, too");
+    assert!(!is_there(&shm::Place::id(left)), "segment {left} is still there");
+    assert!(is_there(&shm::Place::id(ours.id().unwrap())), "another one was swept, too");
     ours.remove().unwrap();
 }
 
 fn a_segment_keeps_what_a_crash_left() {
+    keeps_what_a_crash_left("SystemV");
+}
+
+fn keeps_what_a_crash_left(role: &str) {
     let place = Place::new();
-    let mut consumer = segments(&place).kind(Kind::Spsc).consumer::<u64>().unwrap();
-    let mut actor = Actor::start(&place, "segment");
+    let ring = || elsewhere(place.path(), backend(role)).kind(Kind::Spsc);
+    let mut consumer = ring().consumer::<u64>().unwrap();
+    let mut actor = Actor::start(&place, role);
     assert_eq!(actor.line(), "ready");
-    let id = segment_of(&place);
+    let memory = memory_of(&place);
     let mut out = [0; 4];
     assert_eq!(consumer.read(&mut out, wait()).unwrap().frames, 1);
     drop(consumer);
     actor.kill();
-    assert!(is_there(id), "it went with its producer");
-    let producer = segments(&place).kind(Kind::Spsc).producer::<u64>().unwrap();
-    assert_eq!((producer.position(), segment_of(&place)), (1, id));
+    assert!(is_there(&memory), "it went with its producer");
+    let producer = ring().producer::<u64>().unwrap();
+    assert_eq!((producer.position(), memory_of(&place)), (1, memory.clone()));
     drop(producer);
-    assert!(!is_there(id), "it stays for ever");
+    assert!(!is_there(&memory), "it stays for ever");
+}
+
+// ---- Objects of the crate `shared_memory`.
+
+#[cfg(feature = "portable")]
+mod portable {
+    use super::*;
+    use std::fs;
+
+    fn streams(place: &Place) -> Builder {
+        elsewhere(place.path(), Backend::Portable)
+    }
+
+    /// What is noted of objects that are being made, where the user's streams are.
+    #[allow(unsafe_code)]
+    fn makers() -> PathBuf {
+        // SAFETY: it has no preconditions.
+        PathBuf::from(format!("/dev/shm/annulus-{}", unsafe { libc::geteuid() }))
+    }
+
+    pub(super) fn a_crash_leaves_it() {
+        keeps_what_a_crash_left("Portable");
+    }
+
+    pub(super) fn one_that_is_removed_takes_its_stream_along() {
+        let place = Place::new();
+        let mut producer = streams(&place).producer::<u64>().unwrap();
+        let mut reader = place.open("s").observer::<u64>().unwrap();
+        assert_eq!(producer.info().backend, Backend::Portable);
+        assert!(producer.is_named() && reader.is_named());
+        shm::remove(memory_of(&place)).unwrap();
+        assert!(!producer.is_named() && !reader.is_named());
+        producer.push(&[1, 2]).unwrap(); // those who have it have it
+        let mut out = [0; 4];
+        assert_eq!(reader.read(&mut out, wait()).unwrap().frames, 2);
+        let gone = place.open("s").observer::<u64>().unwrap_err();
+        assert!(matches!(gone, Error::NotFound { .. }), "{gone}");
+        assert_eq!(place.objects(), [""; 0]);
+        // Those who have it leave what has its name now alone.
+        let other = streams(&place).producer::<u64>().unwrap();
+        drop((producer, reader));
+        assert!(other.is_named());
+        drop(other);
+        assert_eq!(place.objects(), [""; 0]);
+
+        for existing in [Existing::Refuse, Existing::Resume, Existing::Replace] {
+            drop(streams(&place).keep(true).producer::<u64>().unwrap());
+            let memory = memory_of(&place);
+            shm::remove(&memory).unwrap();
+            let again = streams(&place).existing(existing).producer::<u64>().unwrap();
+            assert_eq!(again.position(), 0);
+            assert_ne!(memory_of(&place), memory);
+        }
+        // One that is damaged goes with its memory.
+        let kept = streams(&place).keep(true).producer::<u64>().unwrap();
+        drop(kept);
+        let memory = memory_of(&place);
+        shm::at(&memory).open().unwrap().map().unwrap().set(0, 0u64).unwrap();
+        place.open("s").remove_forcibly().unwrap();
+        assert!(!is_there(&memory) && place.objects().is_empty());
+    }
+
+    pub(super) fn what_a_killed_maker_left_is_swept() {
+        let place = Place::new();
+        let living = streams(&place).producer::<u64>().unwrap();
+        let memory = memory_of(&place);
+        let shm::Place::Posix(name) = &memory else { panic!("{memory}") };
+        let living_name = name.to_str().unwrap().strip_prefix("/annulus.").unwrap().to_owned();
+        let left = format!("left{}", std::process::id());
+        let object = PathBuf::from(format!("/dev/shm/annulus.{left}"));
+        let note = |name: &str| makers().join(format!("@shm.stream-{name}"));
+        let place_of = place.path().join("s@v1.l1").into_os_string().into_encoded_bytes();
+        // The directory comes and goes with others' streams.
+        let put = |name: &str| {
+            while fs::write(note(name), &place_of).is_err() {
+                let _ = fs::DirBuilder::new().mode(0o700).create(makers());
+            }
+        };
+        fs::write(&object, [0; 5000]).unwrap();
+        put(&left); // killed before it was named
+        put(&living_name); // killed between naming it and saying so
+        let other = Place::new();
+        drop(streams(&other).producer::<u64>().unwrap());
+        assert!(!object.exists(), "it is still there");
+        assert!(is_there(&memory), "another one was swept, too");
+        assert!(!note(&left).exists() && !note(&living_name).exists());
+        drop(living);
+        assert!(!is_there(&memory));
+    }
+
+    pub(super) fn makers_killed_anywhere() {
+        let place = Place::new();
+        let mut random = support::random(0x5EED);
+        for _ in 0..25 {
+            let mut actor = Actor::start(&place, "remaker");
+            assert_eq!(actor.line(), "begins");
+            std::thread::sleep(Duration::from_micros(random() % 5000));
+            actor.kill();
+            drop(streams(&place).producer::<u64>().unwrap());
+            assert_eq!(place.objects(), [""; 0]);
+        }
+        let notes = fs::read_dir(makers()).into_iter().flatten().flatten();
+        let about_this = |note: fs::DirEntry| {
+            let note = fs::read(note.path()).unwrap_or_default();
+            note.starts_with(place.path().as_os_str().as_encoded_bytes())
+        };
+        assert!(!notes.into_iter().any(about_this), "something was never swept");
+    }
+
+    pub(super) fn what_has_its_name_and_another_size_is_not_it() {
+        let place = Place::new();
+        drop(streams(&place).keep(true).producer::<u64>().unwrap());
+        let memory = memory_of(&place);
+        shm::remove(&memory).unwrap();
+        let other = shm::at(&memory).size(100).create_new().unwrap();
+        let gone = place.open("s").observer::<u64>().unwrap_err();
+        assert!(matches!(gone, Error::NotFound { .. }), "{gone}");
+        assert_eq!(place.objects(), [""; 0]);
+        assert!(!other.is_removed().unwrap(), "it is none of ours");
+        other.remove().unwrap();
+    }
 }
 
 // ---- Files.

@@ -9,6 +9,9 @@ mod errors;
 mod kinds;
 #[path = "shm/once.rs"]
 mod once;
+#[cfg(feature = "portable")]
+#[path = "shm/portable.rs"]
+mod portable;
 #[path = "shm/processes.rs"]
 mod processes;
 mod support;
@@ -28,6 +31,13 @@ fn main() -> ExitCode {
     kinds!(processes: Posix, File, Anonymous, SystemV);
     processes::others(&mut tests);
     errors::all(&mut tests);
+    #[cfg(feature = "portable")]
+    {
+        kinds!(conformance: kinds::Portable);
+        kinds!(once: kinds::Portable);
+        kinds!(processes: kinds::Portable);
+        portable::all(&mut tests);
+    }
     actor::main_of(play, tests)
 }
 
@@ -51,6 +61,8 @@ fn play(role: &str, place: &Path) {
         "slow" => errors::slow(&memory()),
         "waits" => errors::waits(&memory()),
         "named" => errors::named(rest, place),
+        #[cfg(feature = "portable")]
+        "crate" => portable::crate_alone(rest),
         other => panic!("no role {other}"),
     }
 }

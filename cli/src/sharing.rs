@@ -30,6 +30,9 @@ enum Memory {
     File,
     /// A System V segment
     SystemV,
+    /// An object of the crate shared_memory
+    #[cfg(feature = "portable")]
+    Portable,
 }
 
 impl Sharing {
@@ -41,6 +44,8 @@ impl Sharing {
         builder = match self.backend {
             Memory::Posix => builder,
             Memory::SystemV => builder.backend(Backend::SystemV),
+            #[cfg(feature = "portable")]
+            Memory::Portable => builder.backend(Backend::Portable),
             Memory::File => {
                 let missing =
                     || Failure::Usage("--backend file: say in ANNULUS_DIR in which directory".to_owned());

@@ -85,7 +85,10 @@ impl Opened {
             return not_ours(why);
         }
         let found = Store::of(&lock).and_then(|led| match led {
-            Ok(Led::To(store)) => read_descriptor(&store, &lock).map(|found| found.map(|found| Some((store, found)))),
+            Ok(Led::To(store)) => match read_descriptor(&store, &lock) {
+                Err(error) if store.is_gone(&error) => Ok(Ok(None)), // between the two
+                found => found.map(|found| found.map(|found| Some((store, found)))),
+            },
             Ok(Led::Nowhere) => Ok(Ok(None)),
             Err(unfit) => Ok(Err(unfit)),
         });
@@ -149,8 +152,10 @@ impl Opened {
 
     pub(crate) fn map(&self, rights: Rights) -> Result<Arc<Segment>, Error> {
         let map = |file: &File| Segment::map(&self.store, file, self.descriptor.clone(), rights);
-        system::with_open_to_map(&self.lock, self.writable, map)
-            .map_err(|error| Error::os("map", &self.path(), error))
+        system::with_open_to_map(&self.lock, self.writable, map).map_err(|error| match self.store.is_gone(&error) {
+            true => super::missing(&self.home),
+            false => Error::os("map", &self.path(), error),
+        })
     }
 
     /// That we may not do `operation` to it.
@@ -160,7 +165,10 @@ impl Opened {
 
     /// Whether its name was taken away, or is about to be.
     pub(super) fn is_retired(&self) -> Result<bool, Error> {
-        Ok(self.map(Rights::Look)?.state().state.load(SeqCst) != LIVE)
+        match self.map(Rights::Look) {
+            Err(Error::NotFound { .. }) => Ok(true), // with its memory
+            segment => Ok(segment?.state().state.load(SeqCst) != LIVE),
+        }
     }
 
     /// Whether it is ours to take the name away.

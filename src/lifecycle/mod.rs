@@ -22,7 +22,7 @@ use crate::shm::directory::{Access, Directory};
 use crate::shm::home::{Backend, Home};
 use crate::shm::leader;
 use crate::shm::lock::{LockFile, Mode};
-use crate::shm::store::Made;
+use crate::shm::store::{Led, Made, Store};
 use crate::shm::system::{self, Unnamed};
 use crate::sync::Ordering::SeqCst;
 use crate::time::monotonic_ns;
@@ -193,7 +193,7 @@ pub(crate) fn create(
     loop {
         let home = Home::named(&directory, name);
         let Some(found) = Opened::find(&home, true)? else {
-            let made = |bytes| make(&directory, object, bytes);
+            let made = |bytes| make(&directory, object, bytes, &home.path());
             let built = build(wanted, role, directory.path(), made);
             match built.and_then(|built| Ok((directory.link(&built.made.file, &directory.object(name))?, built))) {
                 Ok((true, built)) => {
@@ -246,8 +246,8 @@ pub(crate) fn create(
                     other => other?,
                 };
                 if !grants {
+                    attachment.grant(access)?; // which may be refused
                     directory.grant(attachment.lock(), access)?;
-                    attachment.grant(access)?;
                 }
                 return Ok(attachment);
             }
@@ -268,15 +268,22 @@ pub(crate) fn create(
     }
 }
 
-/// An object of `bytes` in `directory`, without a name.
-fn make(directory: &Directory, wanted: &Wanted<'_>, bytes: u64) -> Result<Made, Error> {
-    if wanted.backend != Backend::SystemV {
+/// An object of `bytes` in `directory`, without a name. It is to be at `path`.
+#[cfg_attr(not(feature = "portable"), allow(unused_variables, reason = "who leads to it need not know its path"))]
+fn make(directory: &Directory, wanted: &Wanted<'_>, bytes: u64, path: &Path) -> Result<Made, Error> {
+    if !wanted.backend.is_in_one_piece() {
         return directory.create_unnamed(bytes, wanted.access).map(Made::of_file);
     }
     let file = directory.create_unnamed(leader::BYTES as u64, wanted.access)?;
-    Made::of_segment(file, bytes, wanted.descriptor.instance).map_err(|error| match error.raw_os_error() {
+    let instance = wanted.descriptor.instance;
+    let (made, what) = match wanted.backend {
+        #[cfg(feature = "portable")]
+        Backend::Portable => (Made::of_portable(file, bytes, instance, path), "make an object of shared_memory for"),
+        _ => (Made::of_segment(file, bytes, instance), "make a System V segment for"),
+    };
+    made.map_err(|error| match error.raw_os_error() {
         Some(libc::ENOSPC | libc::ENOMEM | libc::EINVAL | libc::EFAULT) => directory.no_space(bytes),
-        _ => Error::os("make a System V segment for", directory.path(), error),
+        _ => Error::os(what, directory.path(), error),
     })
 }
 
@@ -340,7 +347,7 @@ pub(crate) fn remove(home: &Home, force: bool, gate_timeout: Duration) -> Result
         Ok(Some(found)) => found,
         Ok(None) => return Err(missing(home)),
         Err(Error::Corrupt { .. } | Error::Layout { .. } | Error::NotAStream { .. }) if force => {
-            return home.unlink();
+            return unlink_unreadable(home);
         }
         Err(error @ (Error::Corrupt { .. } | Error::Layout { .. })) => {
             return remove_unreadable(home, error);
@@ -365,6 +372,17 @@ fn remove_unreadable(home: &Home, why: Error) -> Result<(), Error> {
     let lock = home.open(true).map_err(failed)?;
     if lock.is_held(SEAT_BYTES, GATE_BYTE - SEAT_BYTES).map_err(failed)? {
         return Err(why);
+    }
+    unlink_unreadable(home)
+}
+
+/// Takes the name away, and the memory, as far as one can know where it is.
+fn unlink_unreadable(home: &Home) -> Result<(), Error> {
+    if let Ok(file) = home.open(false)
+        && home.may_unlink(&file)
+        && let Ok(Ok(Led::To(store))) = Store::of(&file)
+    {
+        store.remove().map_err(|error| Error::os("remove the memory of", &home.path(), error))?;
     }
     home.unlink()
 }

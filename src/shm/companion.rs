@@ -3,17 +3,23 @@
 //! It lies in the user's private directory, and is there while anybody uses it: a user holds a shared lock on the byte
 //! `IN_USE`. Who leaves gives that back, tries to have it exclusively, and if that succeeds, nobody else uses the file, and
 //! it goes. Who comes compares the name with what was opened, once the byte is locked: nobody stays with a file that
-//! lost its name.
+//! lost its name. One with a note in it was left by somebody who was killed, and stays until the note was heeded.
 
 use super::directory::Directory;
 use super::lock::{LockFile, Mode};
 use crate::error::Error;
 use core::time::Duration;
 use std::io;
+#[cfg(any(target_os = "macos", feature = "portable"))]
+use std::os::unix::fs::FileExt;
 use std::time::Instant;
 
 const IN_USE: u64 = 0;
 const MOMENT: Duration = Duration::from_millis(100);
+
+/// A path, at most.
+#[cfg(any(target_os = "macos", feature = "portable"))]
+const NOTE_MAX: u64 = 4096;
 
 #[derive(Debug)]
 pub(super) struct Companion {
@@ -51,15 +57,37 @@ impl Companion {
         self.file.lock_until(byte, Mode::Exclusive, deadline)
     }
 
-    /// Leaves a mark in it, or takes it away: for who has it after us, if we are killed.
-    #[cfg(target_os = "macos")]
-    pub(super) fn mark(&self, marked: bool) -> io::Result<()> {
-        self.file.set_len(marked.into())
+    /// Leaves a note in it for who has it after us, if we are killed; an empty one is none. With a note in it, it stays.
+    #[cfg(any(target_os = "macos", feature = "portable"))]
+    pub(super) fn note(&self, note: &[u8]) -> io::Result<()> {
+        self.file.write_all_at(note, 0)?;
+        self.file.set_len(note.len() as u64)
     }
 
-    #[cfg(target_os = "macos")]
-    pub(super) fn is_marked(&self) -> io::Result<bool> {
-        Ok(self.file.metadata()?.len() != 0)
+    #[cfg(any(target_os = "macos", feature = "portable"))]
+    pub(super) fn noted(&self) -> io::Result<Vec<u8>> {
+        let mut note = vec![0; self.file.metadata()?.len().min(NOTE_MAX) as usize];
+        self.file.read_exact_at(&mut note, 0)?;
+        Ok(note)
+    }
+
+    /// Those whose names begin so and that nobody uses, and so left by who was killed. Nobody else has them meanwhile.
+    #[cfg(feature = "portable")]
+    pub(super) fn left(prefix: &str) -> Vec<Self> {
+        let open = |directory: &Directory, name: String| {
+            let file = LockFile::open(|| directory.open_object(&name, true)).ok()?;
+            let ours = file.try_lock(IN_USE, Mode::Exclusive).ok()? && directory.is_named(&name, &file).ok()?;
+            ours.then(|| Self { directory: directory.clone(), name, file })
+        };
+        let Ok(Some(directory)) = Directory::existing_private() else { return Vec::new() };
+        let mut names = directory.companions();
+        names.retain(|name| name.starts_with(prefix));
+        names.into_iter().filter_map(|name| open(&directory, name)).collect()
+    }
+
+    #[cfg(feature = "portable")]
+    pub(super) fn name(&self) -> &str {
+        &self.name
     }
 
     /// Whether a `fork` lies between: what is locked is the parent's.
@@ -82,7 +110,8 @@ impl Drop for Companion {
             return;
         }
         let _ = self.file.unlock(IN_USE);
-        if self.file.try_lock(IN_USE, Mode::Exclusive).unwrap_or(false) {
+        let is_noted = || self.file.metadata().is_ok_and(|found| found.len() != 0);
+        if self.file.try_lock(IN_USE, Mode::Exclusive).unwrap_or(false) && !is_noted() {
             let _ = self.directory.unlink(&self.name);
         }
     }

@@ -133,6 +133,11 @@ impl Directory {
         Self::open(Some(&private_path()), Scope::User, Medium::Memory)
     }
 
+    #[cfg(feature = "portable")]
+    pub(super) fn existing_private() -> Result<Option<Self>, Error> {
+        Self::existing(Some(&private_path()), Scope::User)
+    }
+
     /// As [`open`](Self::open), but makes nothing: `None` if the private directory is not there, and so no
     /// object in it.
     pub(crate) fn existing(path: Option<&Path>, scope: Scope) -> Result<Option<Self>, Error> {
@@ -341,6 +346,14 @@ impl Directory {
         }
         names.sort();
         Ok(names)
+    }
+
+    /// The names of the files that are locked for what is no file.
+    #[cfg(feature = "portable")]
+    pub(super) fn companions(&self) -> Vec<String> {
+        let mut names = self.here.names().unwrap_or_default();
+        names.retain(|name| name.starts_with(COMPANION));
+        names
     }
 
     /// Why an open file may not be taken for one of our objects; `None` if it may. Nobody may have a second name for

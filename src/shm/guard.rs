@@ -42,8 +42,8 @@ impl SharedMemory {
     /// Takes its lock, which one has at a time of all processes and threads that ask for it; waits for it up to `timeout`.
     /// A process that dies does not keep it.
     ///
-    /// It keeps nobody from reading or writing who does not ask. Of a System V segment, which has no file, it is a lock
-    /// among the processes of the user whose segment it is.
+    /// It keeps nobody from reading or writing who does not ask. Of a System V segment or a `portable` object, which have no
+    /// file, it is a lock among the processes of the user whose it is.
     ///
     /// ```
     /// use annulus::shm::{self, Place};
@@ -62,7 +62,7 @@ impl SharedMemory {
     ///
     /// # Errors
     /// [`ErrorKind::Busy`] when the time is over; [`ErrorKind::Unsupported`] if this user may not write to the object, as
-    /// only who may write can lock, or of a System V segment that is another user's.
+    /// only who may write can lock, or of a System V segment or a `portable` object that is another user's.
     pub fn lock(&self, timeout: Duration) -> Result<Guard<'_>, Error> {
         let deadline = Instant::now() + timeout.min(Duration::from_secs(365 * 24 * 3600));
         match self.held(deadline)? {
@@ -80,6 +80,8 @@ impl SharedMemory {
             Object::SystemV(segment) => {
                 (native::companion_of_segments(), LOCK_BYTE + u64::from(segment.id.cast_unsigned()))
             }
+            #[cfg(feature = "portable")]
+            Object::Portable(object) => (object.companion(), LOCK_BYTE),
         };
         if self.status()?.owner != effective_uid() {
             let why = "it is another user's, and its lock is a file in that user's private directory";

@@ -20,6 +20,7 @@ use std::sync::Arc;
 /// | `Posix` | name | until the last one leaves, or it is removed; after a crash; not after a reboot | yes |
 /// | `File` | name, in its directory | as `Posix`; also after a reboot, but then it vouches for nothing | yes |
 /// | `SystemV` | name | as `Posix`; `ipcs -m` shows it, `ipcrm` removes it | no: chunks are two slices |
+/// | `Portable` (a feature) | name | as `Posix`; the last one to leave removes it. Who removes it otherwise tells nobody | no: chunks are two slices |
 /// | `Anonymous` | whom a [descriptor](crate::Producer::share) is given | while anybody has one | yes |
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -33,8 +34,25 @@ pub enum Backend {
     /// A System V segment, beside a small file in the [directory](crate::Builder::directory) for streams that has the name
     /// and the locks.
     SystemV,
+    /// An object of the crate [`shared_memory`](https://docs.rs/shared_memory), beside a small file in the
+    /// [directory](crate::Builder::directory) for streams that has the name and the locks. For its owner alone. With the
+    /// feature `portable`.
+    #[cfg(feature = "portable")]
+    Portable,
     /// Memory without a name, sealed: nobody can cut it off, whoever has it. Linux only.
     Anonymous,
+}
+
+impl Backend {
+    /// Whether its memory can be mapped in one piece only.
+    pub(crate) fn is_in_one_piece(self) -> bool {
+        match self {
+            Self::SystemV => true,
+            #[cfg(feature = "portable")]
+            Self::Portable => true,
+            Self::Posix | Self::File | Self::Anonymous => false,
+        }
+    }
 }
 
 /// Where the lifecycle finds an object, and takes its name away.
@@ -82,8 +100,10 @@ impl Home {
 
     /// What the memory of the object is that `file` is.
     pub(crate) fn backend(&self, store: &Store, file: &File) -> Backend {
+        if let Some(backend) = store.backend() {
+            return backend;
+        }
         match file.metadata() {
-            _ if !matches!(store, Store::File) => Backend::SystemV,
             Ok(found) if found.nlink() == 0 && native::is_sealed(file) == Some(true) => Backend::Anonymous,
             _ if system::is_memory(file).unwrap_or(true) => Backend::Posix,
             _ => Backend::File,
@@ -94,6 +114,8 @@ impl Home {
     pub(crate) fn memory(&self, store: &Store, file: &File) -> Place {
         match (store, self.backend(store, file)) {
             (Store::SystemV { id, .. }, _) => Place::id(*id),
+            #[cfg(feature = "portable")]
+            (Store::Portable { memory, .. }, _) => Place::portable(memory.name()),
             (_, Backend::Anonymous) => Place::Anonymous,
             _ => Place::file(self.path()),
         }

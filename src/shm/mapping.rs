@@ -95,7 +95,8 @@ impl<'a> MapOptions<'a> {
         self
     }
 
-    /// What is stored stays in this process. Works on a handle that is only to look, too; not for System V segments.
+    /// What is stored stays in this process. Works on a handle that is only to look, too; not for System V segments and
+    /// `portable` objects.
     pub fn copy_on_write(mut self) -> Self {
         self.access = Access::CopyOnWrite;
         self
@@ -166,6 +167,22 @@ impl<'a> MapOptions<'a> {
                     _ => fail(error),
                 };
                 (region.map_err(taken)?, offset as usize)
+            }
+            #[cfg(feature = "portable")]
+            Object::Portable(object) => {
+                let why = "the crate shared_memory maps objects shared only, where the system chooses";
+                let unsupported = |what| Err(Error::unsupported("map", &memory.place, what, why));
+                if self.access == Access::CopyOnWrite {
+                    return unsupported("copy-on-write");
+                }
+                if self.address.is_some() {
+                    return unsupported("an address");
+                }
+                let region = object.attach().map_err(|error| memory.of_portable("map", error))?;
+                if self.access == Access::ReadOnly {
+                    region.protect(0..region.bytes()).map_err(|error| memory.os("map", error))?;
+                }
+                (region, offset as usize)
             }
         };
         let huge_pages = self.ask_for_huge_pages(&region);

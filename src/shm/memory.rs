@@ -3,6 +3,8 @@
 use super::mapping::{MapOptions, Mapping};
 use super::options::Options;
 use super::place::{Key, Place};
+#[cfg(feature = "portable")]
+use super::portable::{self, Portable};
 use super::region::Access;
 use super::status::{Grant, Status};
 use super::sysv::{self, Segment};
@@ -47,6 +49,8 @@ pub(super) enum Object {
     /// A file, with or without a name. Not one that is closed at `fork`: a child goes on with it.
     File(File),
     SystemV(Segment),
+    #[cfg(feature = "portable")]
+    Portable(Portable),
 }
 
 impl SharedMemory {
@@ -78,15 +82,15 @@ impl SharedMemory {
     pub fn id(&self) -> Option<i32> {
         match &self.object {
             Object::SystemV(segment) => Some(segment.id),
-            Object::File(_) => None,
+            _ => None,
         }
     }
 
-    /// Its file, where it is one: all but System V segments.
+    /// Its file, where it is one: all but System V segments and what the crate `shared_memory` has.
     pub fn as_fd(&self) -> Option<BorrowedFd<'_>> {
         match &self.object {
             Object::File(file) => Some(file.as_fd()),
-            Object::SystemV(_) => None,
+            _ => None,
         }
     }
 
@@ -98,13 +102,16 @@ impl SharedMemory {
         match &self.object {
             Object::File(file) => Ok(file.metadata().map_err(|error| self.os("look at", error))?.len()),
             Object::SystemV(segment) => Ok(segment.bytes), // it never changes
+            #[cfg(feature = "portable")]
+            Object::Portable(object) => Ok(object.bytes()),
         }
     }
 
     /// Its size, owner, group and mode, and who uses it, now.
     ///
     /// # Errors
-    /// [`ErrorKind::Removed`] for a System V segment that is no more.
+    /// [`ErrorKind::Removed`] for a System V segment that is no more, and a `portable` object whose name is not its own any
+    /// more.
     pub fn status(&self) -> Result<Status, Error> {
         match &self.object {
             Object::File(file) => {
@@ -114,6 +121,8 @@ impl SharedMemory {
             Object::SystemV(segment) => {
                 sysv::look(segment.id).map(|found| Status::of_segment(&found)).map_err(|error| self.of_segment("look at", error))
             }
+            #[cfg(feature = "portable")]
+            Object::Portable(object) => object.status(&self.place).map_err(|error| self.of_portable("look at", error)),
         }
     }
 
@@ -121,7 +130,7 @@ impl SharedMemory {
     pub fn key(&self) -> Option<Key> {
         match &self.object {
             Object::SystemV(segment) => sysv::look(segment.id).ok().map(|found| found.key),
-            Object::File(_) => None,
+            _ => None,
         }
     }
 
@@ -130,17 +139,21 @@ impl SharedMemory {
     /// # Errors
     /// What the system says when it may not be asked.
     pub fn is_removed(&self) -> Result<bool, Error> {
-        if let (Object::File(file), place) = (&self.object, &self.place) {
-            let found = file.metadata().map_err(|error| self.os("look at", error))?;
-            // Anonymous memory never had a name.
-            let removed = if *place == Place::Anonymous { Some(false) } else { native::has_no_name(place, &found) };
-            let why = "the system does not tell what has become of the name of an object";
-            return removed.ok_or_else(|| Error::unsupported("look at", place, "asking whether it was removed", why));
-        }
-        match self.status() {
-            Err(error) if *error.kind() == ErrorKind::Removed => Ok(true),
-            status => Ok(status?.removed),
-        }
+        let removed = match (&self.object, &self.place) {
+            (Object::File(_), Place::Anonymous) => Some(false), // it never had a name
+            (Object::File(file), place) => {
+                let found = file.metadata().map_err(|error| self.os("look at", error))?;
+                native::has_no_name(place, &found)
+            }
+            (Object::SystemV(_), _) => match self.status() {
+                Err(error) if *error.kind() == ErrorKind::Removed => Some(true),
+                status => Some(status?.removed),
+            },
+            #[cfg(feature = "portable")]
+            (Object::Portable(object), _) => object.is_removed().map_err(|error| self.os("look at", error))?,
+        };
+        let why = "the system does not tell what has become of the name of an object";
+        removed.ok_or_else(|| Error::unsupported("look at", &self.place, "asking whether it was removed", why))
     }
 
     /// Changes who may do what with it, as [`Options::mode`].
@@ -173,6 +186,8 @@ impl SharedMemory {
             Object::SystemV(segment) => {
                 sysv::grant(segment.id, grant).map_err(|error| self.of_segment(operation, error))
             }
+            #[cfg(feature = "portable")]
+            Object::Portable(_) => Err(portable::not_to_choose(operation, &self.place)),
         }
     }
 
@@ -185,10 +200,13 @@ impl SharedMemory {
     ///
     /// # Errors
     /// [`ErrorKind::ReadOnly`], [`ErrorKind::NoSpace`], [`ErrorKind::TooLarge`]; [`ErrorKind::Unsupported`] for System V
-    /// segments and for sealed memory.
+    /// segments, `portable` objects and sealed memory.
     pub fn resize(&self, bytes: u64) -> Result<(), Error> {
         let Object::File(file) = &self.object else {
-            let why = "a System V segment keeps the size that it was made with";
+            let why = match &self.object {
+                Object::SystemV(_) => "a System V segment keeps the size that it was made with",
+                _ => "the crate shared_memory keeps the size that it made it with",
+            };
             return Err(Error::unsupported("resize", &self.place, "another size", why));
         };
         if self.access == Access::ReadOnly {
@@ -258,6 +276,8 @@ impl SharedMemory {
         let object = match &self.object {
             Object::File(file) => Object::File(file.try_clone().map_err(|error| self.os("open", error))?),
             Object::SystemV(segment) => Object::SystemV(segment.clone()),
+            #[cfg(feature = "portable")]
+            Object::Portable(object) => Object::Portable(object.clone()),
         };
         Ok(Self { place: self.place.clone(), object, access: self.access, created: false })
     }
@@ -277,6 +297,11 @@ impl SharedMemory {
                 remove(place)
             }
             (Object::File(_), place) => remove(place),
+            #[cfg(feature = "portable")]
+            (Object::Portable(object), place) => match object.is_removed().map_err(|error| self.os("look at", error))? {
+                Some(true) => Err(Error::new("remove", place, ErrorKind::Removed, None)),
+                _ => remove(place),
+            },
         }
     }
 
@@ -291,9 +316,18 @@ impl SharedMemory {
         }
         self.os(operation, error)
     }
+
+    /// What is said of a `portable` object that was there once.
+    #[cfg(feature = "portable")]
+    pub(super) fn of_portable(&self, operation: &'static str, error: io::Error) -> Error {
+        match error.kind() {
+            io::ErrorKind::NotFound => Error::new(operation, &self.place, ErrorKind::Removed, Some(error)),
+            _ => self.os(operation, error),
+        }
+    }
 }
 
-/// Removes the object at `place`, without opening it, by the system's own rules: a POSIX object and a file lose their name,
+/// Removes the object at `place`, without opening it, by the system's own rules: a POSIX (or `portable`) object and a file lose their name,
 /// a System V segment is marked to go with its last mapping. Who has it mapped keeps it; the name is free at once.
 ///
 /// # Errors
@@ -306,6 +340,8 @@ pub fn remove(place: impl Into<Place>) -> Result<(), Error> {
         Place::Posix(name) => posix::remove(name, &place),
         Place::File(path) => fs::remove_file(path).map_err(fail),
         Place::Key(_) | Place::Id(_) => sysv::remove(&place),
+        #[cfg(feature = "portable")]
+        Place::Portable(name) => portable::remove(name, &place),
         Place::Anonymous => {
             let why = "it has no name: it goes with the last who has it open or mapped";
             Err(Error::unsupported("remove", &place, "removing", why))

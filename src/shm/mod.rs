@@ -35,20 +35,27 @@
 //! # Kinds of objects
 //! What one cannot do is [`ErrorKind::Unsupported`], and the error says why.
 //!
-//! | | POSIX | file | anonymous | System V |
-//! |---|---|---|---|---|
-//! | [`Place`] | `posix:/name` | `file:/path` | `anonymous` | `sysv:key=0x1234`, `sysv:id=7` |
-//! | made by | `shm_open` | `open` | `memfd_create` | `shmget` |
-//! | found by | its name | its path | inheriting or passing its [descriptor](SharedMemory::as_fd) | its key or id |
-//! | [`resize`](SharedMemory::resize) | yes | yes | if [`resizable`](Options::resizable): it is sealed otherwise | no: it keeps its size |
-//! | [copy-on-write](MapOptions::copy_on_write) | yes | yes | yes | no: it is attached shared only |
-//! | [`lock`](SharedMemory::lock) | yes | yes | yes | among the processes of its owner |
-//! | [`remove`](SharedMemory::remove) | yes | yes | no: it has no name | yes |
-//! | owner and group at will | root | root | root | its owner |
-//! | [huge pages](Options::huge_pages) of its own | no | on a hugetlbfs | yes | yes |
-//! | [`as_fd`](SharedMemory::as_fd) | yes | yes | yes | no: it is no file |
-//! | cut off under its users | by who may write | by who may write | never, if sealed | never |
-//! | [`list`] shows it | on Linux | no: it can be anywhere | no: it has no name | on Linux |
+//! | | POSIX | file | anonymous | System V | portable |
+//! |---|---|---|---|---|---|
+//! | [`Place`] | `posix:/name` | `file:/path` | `anonymous` | `sysv:key=0x1234`, `sysv:id=7` | `portable:name` |
+//! | made by | `shm_open` | `open` | `memfd_create` | `shmget` | the crate [`shared_memory`](https://docs.rs/shared_memory) |
+//! | found by | its name | its path | inheriting or passing its [descriptor](SharedMemory::as_fd) | its key or id | its os id |
+//! | may be empty | yes | yes | no | no | no |
+//! | [`resize`](SharedMemory::resize) | yes | yes | if [`resizable`](Options::resizable): it is sealed otherwise | no: it keeps its size | no: it keeps its size |
+//! | [copy-on-write](MapOptions::copy_on_write) | yes | yes | yes | no: it is attached shared only | no: it is mapped shared only |
+//! | [at an address](MapOptions::at_address) | yes | yes | yes | yes | no: the system chooses |
+//! | [read-only](Options::read_only) | who may only read, too | who may only read, too | yes | who may only read, too | who may write: it is protected after it was mapped |
+//! | [`lock`](SharedMemory::lock) | yes | yes | yes | among the processes of its owner | among the processes of its owner |
+//! | [`remove`](SharedMemory::remove) | yes | yes | no: it has no name | yes | yes |
+//! | [mode](Options::mode) | any | any | any | any | 600 |
+//! | owner and group at will | root | root | root | its owner | nobody |
+//! | [huge pages](Options::huge_pages) of its own | no | on a hugetlbfs | yes | yes | no |
+//! | [`as_fd`](SharedMemory::as_fd) | yes | yes | yes | no: it is no file | no: the crate keeps it |
+//! | cut off under its users | by who may write | by who may write | never, if sealed | never | by who may write |
+//! | [`list`] shows it | on Linux | no: it can be anywhere | no: it has no name | on Linux | on Linux, as POSIX |
+//!
+//! The last column is there with the feature `portable`: memory that is exchanged with programs which use that crate, and the
+//! way to shared memory where a system has none of the others. Of the others, each can do more.
 //!
 //! On macOS, where none of this was ever run, there is no anonymous memory and no list, and a POSIX object gets its size
 //! once.
@@ -60,14 +67,15 @@
 //! | POSIX | it is removed, or the machine restarts; then the last who has it open or mapped |
 //! | file | it is removed; then the last who has it open or mapped |
 //! | anonymous | the last who has it open or mapped is gone |
+//! | portable | as POSIX. Programs that use the crate by itself remove what they made when they drop it, or end; one that is killed leaves it, and [`remove`] takes it away |
 //! | System V | it is removed (`ipcrm` does that too), or the machine restarts; then the last who has it mapped. Its id and its key are of no use from then on |
 //!
 //! Dropping a handle or a mapping removes nothing. A process that dies, however it dies, closes and unmaps what it had.
 //!
 //! # Exactly once
 //! The name never shows an object half-made: [`fill`](Options::fill) and [`init`](Options::init) come before it. POSIX objects
-//! and files are built without a name, and linked; a System V segment has a mode that says that it is being made. A creator
-//! that is killed half-way leaves nothing that anybody of ours would open. Programs that make their objects otherwise may
+//! and files are built without a name, and linked; a System V segment has a mode that says that it is being made, and a
+//! portable object a file beside it. A creator that is killed half-way leaves nothing that anybody of ours would open. Programs that make their objects otherwise may
 //! show them half-made; who opens one of theirs finds size 0, perhaps, and tries again.
 //!
 //! # What it is not
@@ -76,7 +84,7 @@
 //!
 // What is in the files:
 // place, options, memory, mapping, access, offset, guard, status, listing, error: what users see, in this order;
-// posix, file, anonymous, sysv: the kinds of objects; draft, turn, companion: how they are made whole;
+// posix, file, anonymous, sysv, portable: the kinds of objects; draft, turn, companion: how they are made whole;
 // region, native_*: mapped pages, and what each system does in its own way.
 // Below streams: directory (a user's objects on tmpfs), lock (locks on single bytes, and `fork`), map (address space that
 // was reserved first), home (where an object is found again), store and leader (where its bytes are, if not in its file),
@@ -102,6 +110,8 @@ mod memory;
 mod offset;
 mod options;
 mod place;
+#[cfg(feature = "portable")]
+mod portable;
 pub(crate) mod region;
 mod status;
 pub(crate) mod store;

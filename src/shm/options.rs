@@ -3,6 +3,8 @@
 use super::file::{self, Naming};
 use super::memory::{Object, SharedMemory};
 use super::place::{Key, Place};
+#[cfg(feature = "portable")]
+use super::portable;
 use super::status::Grant;
 use super::turn::Turn;
 use super::{Error, ErrorKind, anonymous, posix, sysv};
@@ -117,7 +119,7 @@ impl<'a> Options<'a> {
     ///
     /// Of several processes of one user that come at the same time, one runs it, and the others wait. If that one is killed
     /// meanwhile, the next begins anew. One that takes longer than 10 seconds is not waited for: a POSIX object or a file
-    /// is then made a second time, and the first who is ready gives it the name; with System V it is [`ErrorKind::Busy`].
+    /// is then made a second time, and the first who is ready gives it the name; with System V and `portable` it is [`ErrorKind::Busy`].
     /// Processes of different users are not kept from running it at the same time, and again one of them gives the name.
     pub fn init(mut self, init: impl FnOnce(&mut [u8]) + 'a) -> Self {
         self.content.init = Some(Box::new(init));
@@ -254,6 +256,8 @@ impl<'a> Options<'a> {
         let what = match (self.size, &self.place) {
             (None, _) => "to make an object, say how large with size()",
             (Some(0), Place::Anonymous | Place::Key(_)) => "it cannot be empty",
+            #[cfg(feature = "portable")]
+            (Some(0), Place::Portable(_)) => "it cannot be empty",
             (_, Place::Id(_)) => "the system chooses ids: create it with a key, Key::PRIVATE perhaps",
             _ => return Ok(()),
         };
@@ -261,7 +265,11 @@ impl<'a> Options<'a> {
     }
 
     fn turn(&self) -> Result<Option<Turn>, Error> {
-        Turn::take(&self.place)
+        match &self.place {
+            #[cfg(feature = "portable")]
+            Place::Portable(_) => Ok(None), // each step of it has its own
+            place => Turn::take(place),
+        }
     }
 
     fn is_there(&self) -> Result<bool, Error> {
@@ -278,6 +286,8 @@ impl<'a> Options<'a> {
             Place::Posix(name) => posix::find(self, name).map(|file| file.map(Object::File)),
             Place::File(path) => file::find(self, Naming::path(path)).map(|file| file.map(Object::File)),
             Place::Key(_) | Place::Id(_) => sysv::find(self, turn).map(|segment| segment.map(Object::SystemV)),
+            #[cfg(feature = "portable")]
+            Place::Portable(name) => portable::find(self, name).map(|found| found.map(Object::Portable)),
             Place::Anonymous => {
                 let why = "it has no name to be found by: use create_new, or from_fd with its descriptor";
                 Err(Error::unsupported("open", &self.place, "opening", why))
@@ -291,6 +301,8 @@ impl<'a> Options<'a> {
             Place::Posix(name) => posix::make(self, &name).map(|file| file.map(Object::File)),
             Place::File(path) => file::make(self, Naming::path(&path)).map(|file| file.map(Object::File)),
             Place::Key(key) => sysv::make(self, key, turn).map(|segment| segment.map(Object::SystemV)),
+            #[cfg(feature = "portable")]
+            Place::Portable(name) => portable::make(self, &name).map(|made| made.map(Object::Portable)),
             Place::Anonymous => anonymous::make(self).map(|file| Some(Object::File(file))),
             Place::Id(_) => unreachable!("needs_size refuses an id"),
         }

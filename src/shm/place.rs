@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 
 /// Where a shared memory object is, in the system's own terms, whoever made it.
 ///
-/// Its text forms are `posix:/name`, `file:/path`, `sysv:key=0x1234`, `sysv:id=7` and `anonymous`.
+/// Its text forms are `posix:/name`, `file:/path`, `sysv:key=0x1234`, `sysv:id=7` and `anonymous`; with the feature
+/// `portable` also `portable:name`.
 ///
 /// ```
 /// use annulus::shm::Place;
@@ -31,6 +32,9 @@ pub enum Place {
     Key(Key),
     /// The id that the system has given to a System V segment.
     Id(i32),
+    /// The os id of an object of the crate [`shared_memory`](https://docs.rs/shared_memory). With the feature `portable`.
+    #[cfg(feature = "portable")]
+    Portable(String),
     /// Without a name: for children made by `fork`, and for those that its descriptor is passed to.
     Anonymous,
 }
@@ -55,6 +59,14 @@ impl Place {
     /// The System V segment of that id, as [`SharedMemory::id`](super::SharedMemory::id) or `ipcs -m` say it.
     pub fn id(id: i32) -> Self {
         Self::Id(id)
+    }
+
+    /// The object of that os id, just as the crate [`shared_memory`](https://docs.rs/shared_memory) takes it: one slash before
+    /// it or none, none in it, at most 240 bytes (31 on macOS). On Unix it is the POSIX object of that name. With the
+    /// feature `portable`.
+    #[cfg(feature = "portable")]
+    pub fn portable(os_id: impl Into<String>) -> Self {
+        Self::Portable(os_id.into())
     }
 
     /// Memory without a name.
@@ -82,6 +94,8 @@ impl fmt::Display for Place {
             Self::File(path) => write!(f, "file:{}", path.display()),
             Self::Key(key) => write!(f, "sysv:key={key}"),
             Self::Id(id) => write!(f, "sysv:id={id}"),
+            #[cfg(feature = "portable")]
+            Self::Portable(name) => write!(f, "portable:{name}"),
             Self::Anonymous => f.write_str("anonymous"),
         }
     }
@@ -92,7 +106,10 @@ impl FromStr for Place {
 
     fn from_str(text: &str) -> Result<Self, Error> {
         let unknown = || {
-            let why = "it is none of posix:/NAME, file:PATH, sysv:key=KEY, sysv:id=ID, anonymous";
+            let why = match cfg!(feature = "portable") {
+                true => "it is none of posix:/NAME, file:PATH, sysv:key=KEY, sysv:id=ID, portable:NAME, anonymous",
+                false => "it is none of posix:/NAME, file:PATH, sysv:key=KEY, sysv:id=ID, anonymous",
+            };
             Error::without_place("understand the place", ErrorKind::BadName { why }, None).on_text(text)
         };
         match text.split_once(':') {
@@ -103,6 +120,8 @@ impl FromStr for Place {
                 Some(("id", id)) => Ok(Self::Id(id.parse().map_err(|_| unknown())?)),
                 _ => Err(unknown()),
             },
+            #[cfg(feature = "portable")]
+            Some(("portable", name)) if !name.is_empty() => Ok(Self::portable(name)),
             None if text == "anonymous" => Ok(Self::Anonymous),
             _ => Err(unknown()),
         }
@@ -189,6 +208,9 @@ mod tests {
             let place: Place = text.parse().unwrap();
             assert_eq!(place.to_string(), text);
         }
+        #[cfg(feature = "portable")]
+        assert_eq!("portable:/x".parse::<Place>().unwrap(), Place::portable("/x"));
+        assert_eq!("portable:/x".parse::<Place>().is_ok(), cfg!(feature = "portable"));
         let negative = Place::key(-2);
         assert_eq!(negative.to_string(), "sysv:key=0xfffffffe");
         for text in ["sysv:key=0xfffffffe", "sysv:key=-2"] {

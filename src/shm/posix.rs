@@ -6,6 +6,8 @@ use super::place::Place;
 use super::{Error, ErrorKind, native};
 use std::ffi::OsStr;
 use std::fs::File;
+#[cfg(feature = "portable")]
+use std::io;
 use std::path::PathBuf;
 
 pub(super) fn path(name: &OsStr, operation: &'static str) -> Result<PathBuf, Error> {
@@ -21,6 +23,18 @@ pub(super) fn find(options: &Options<'_>, name: &OsStr) -> Result<Option<File>, 
 /// Makes it. `None`: something has the name.
 pub(super) fn make(options: &mut Options<'_>, name: &OsStr) -> Result<Option<File>, Error> {
     file::make(options, Naming { path: &path(name, "create")?, follow: false })
+}
+
+/// What has that name, as the system says it.
+#[cfg(feature = "portable")]
+pub(super) fn look(name: &OsStr) -> io::Result<std::fs::Metadata> {
+    std::fs::symlink_metadata(native::posix_path(name).map_err(io::Error::other)?)
+}
+
+/// Bytes that an object could have, as far as one can know.
+#[cfg(feature = "portable")]
+pub(super) fn room() -> u64 {
+    File::open(native::POSIX).map_or(u64::MAX, |directory| native::room(&directory))
 }
 
 /// Takes its name away.

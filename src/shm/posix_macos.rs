@@ -1,6 +1,6 @@
 //! POSIX objects on macOS. They have their name from the first moment on, and get their size once. So one that is made is
-//! made while a byte of its companion is locked, and the companion holds a byte meanwhile: who has the lock, and still
-//! finds that byte, knows that the maker was killed, and removes what it left.
+//! made while a byte of its companion is locked, and the companion holds a note meanwhile: who has the lock, and still
+//! finds that note, knows that the maker was killed, and removes what it left.
 //!
 //! Type-checked, never run.
 
@@ -64,9 +64,9 @@ fn alone(place: &Place, name: &CString) -> Result<Companion, Error> {
     if !companion.lock_until(MAKER, deadline).map_err(fail)? {
         return Err(busy());
     }
-    if companion.is_marked().map_err(fail)? {
+    if !companion.noted().map_err(fail)?.is_empty() {
         let _ = unlink(name); // it may not have come so far
-        companion.mark(false).map_err(fail)?;
+        companion.note(b"").map_err(fail)?;
     }
     Ok(companion)
 }
@@ -92,10 +92,10 @@ pub(super) fn make(options: &mut Options<'_>, name: &OsStr) -> Result<Option<Fil
     }
     let mode = options.grant.or_usual().mode.unwrap_or(0o600);
     let alone = alone(&place, &name)?;
-    alone.mark(true).map_err(fail)?;
+    alone.note(b"being made").map_err(fail)?;
     let file = match open(&name, libc::O_RDWR | libc::O_CREAT | libc::O_EXCL, mode) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            alone.mark(false).map_err(fail)?;
+            alone.note(b"").map_err(fail)?;
             return Ok(None);
         }
         opened => opened.map_err(fail)?,
@@ -113,7 +113,7 @@ pub(super) fn make(options: &mut Options<'_>, name: &OsStr) -> Result<Option<Fil
         region.with_bytes_of_ours(bytes, |bytes| options.content.store(bytes));
     }
     core::mem::forget(unfinished);
-    alone.mark(false).map_err(fail)?;
+    alone.note(b"").map_err(fail)?;
     if options.read_only { open(&name, libc::O_RDONLY, 0).map(Some).map_err(fail) } else { Ok(Some(file)) }
 }
 
@@ -123,6 +123,18 @@ impl Drop for Unfinished<'_> {
     fn drop(&mut self) {
         let _ = unlink(self.0);
     }
+}
+
+/// What has that name, as the system says it.
+#[cfg(feature = "portable")]
+pub(super) fn look(name: &OsStr) -> io::Result<std::fs::Metadata> {
+    open(&c_string(name)?, libc::O_RDONLY, 0)?.metadata()
+}
+
+/// Bytes that an object could have: the system does not say.
+#[cfg(feature = "portable")]
+pub(super) fn room() -> u64 {
+    u64::MAX
 }
 
 /// Takes its name away.

@@ -3,6 +3,8 @@
 #![allow(unsafe_code)]
 
 use super::map::page_bytes;
+#[cfg(feature = "portable")]
+use super::portable::Shared;
 use super::{native, system};
 use crate::sync::AtomicU8;
 use crate::sync::Ordering::Relaxed;
@@ -26,10 +28,13 @@ pub enum Access {
 }
 
 /// How it came here, and so how it goes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 enum Origin {
     Mapped,
     Attached,
+    /// It goes with that.
+    #[cfg(feature = "portable")]
+    Portable(Shared),
 }
 
 /// Mapped bytes, from a page's beginning on. Unmapped, or detached, when dropped.
@@ -40,7 +45,8 @@ pub(crate) struct Region {
     origin: Origin,
 }
 
-// SAFETY: a region is a range of addresses, tied to no thread.
+// SAFETY: a region is a range of addresses, tied to no thread; nor is what the crate `shared_memory` has of it, a name, a
+// descriptor and these addresses.
 unsafe impl Send for Region {}
 // SAFETY: through a shared reference only the base address can be had, and system calls that any thread may make.
 unsafe impl Sync for Region {}
@@ -86,6 +92,26 @@ impl Region {
         Ok(Self { base, bytes, origin: Origin::Attached })
     }
 
+    /// What the crate `shared_memory` has mapped.
+    #[cfg(feature = "portable")]
+    pub(super) fn of_portable(shared: Shared) -> io::Result<Self> {
+        let base = NonNull::new(shared.base()).ok_or_else(|| io::Error::other("the system mapped address zero"))?;
+        Ok(Self { base, bytes: shared.bytes(), origin: Origin::Portable(shared) })
+    }
+
+    /// From now on its name does not go with it.
+    #[cfg(feature = "portable")]
+    pub(super) fn keep_name(&mut self) {
+        if let Origin::Portable(shared) = &mut self.origin {
+            shared.set_owner(false);
+        }
+    }
+
+    #[cfg(feature = "portable")]
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     pub(crate) fn base(&self) -> NonNull<u8> {
         self.base
     }
@@ -98,7 +124,7 @@ impl Region {
     pub(super) fn with_bytes_of_ours(&mut self, bytes: usize, store: impl FnOnce(&mut [u8])) {
         assert!(bytes <= self.bytes);
         // SAFETY: so many bytes are mapped there for as long as `self` lives. The callers are those who build an object,
-        // before it has a name (`file::prepare`) or while it is marked as theirs (`sysv::make`).
+        // before it has a name (`file::prepare`) or while it is marked as theirs (`sysv::make`, `portable::make`).
         store(unsafe { slice::from_raw_parts_mut(self.base.as_ptr(), bytes) });
     }
 
@@ -199,6 +225,8 @@ impl Drop for Region {
             match self.origin {
                 Origin::Mapped => libc::munmap(self.base.as_ptr().cast(), self.bytes),
                 Origin::Attached => libc::shmdt(self.base.as_ptr().cast()),
+                #[cfg(feature = "portable")]
+                Origin::Portable(_) => 0, // the crate unmaps it, in a moment
             };
         }
     }

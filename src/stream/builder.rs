@@ -361,6 +361,13 @@ impl Builder {
                 return Err(Error::parameter("a stream in a file is made in a directory of your choice: say which"));
             }
             Backend::File => Medium::Any,
+            #[cfg(feature = "portable")]
+            Backend::Portable if self.scope == Scope::System => {
+                let what = "the crate shared_memory makes memory for its owner alone: choose another backend for scope System";
+                return Err(Error::parameter(what));
+            }
+            #[cfg(feature = "portable")]
+            Backend::Portable => Medium::Memory,
             Backend::Posix | Backend::SystemV => Medium::Memory,
         };
         let directory = Directory::open(self.directory.as_deref(), self.scope, medium)?;
@@ -391,7 +398,7 @@ impl Builder {
             requested,
             page_bytes: page_bytes() as u32,
             lane_stride: plan.stride,
-            mirrored: plan.mirrored && self.backend != Backend::SystemV, // a segment is mapped whole
+            mirrored: plan.mirrored && !self.backend.is_in_one_piece(),
             keep: self.keep,
             unobserved: self.unobserved,
             consumers: match self.kind {

@@ -15,11 +15,17 @@ pub(crate) struct Can {
     pub(crate) listed: bool,
     /// It can be empty.
     pub(crate) empty: bool,
+    /// Whom it is for can be chosen.
+    pub(crate) access: bool,
+    /// It can be mapped at an address.
+    pub(crate) address: bool,
 }
 
 pub(crate) trait Kind {
     const NAME: &'static str;
     const CAN: Can;
+    /// Who opens it waits for who makes it, in this process, too.
+    const IS_WAITED_FOR: bool = false;
 
     /// With a place of its own, where nothing is.
     fn new() -> Self;
@@ -59,12 +65,22 @@ impl Drop for Own {
     }
 }
 
+const FILE: Can = Can {
+    name: true,
+    resize: true,
+    copy_on_write: true,
+    descriptor: true,
+    listed: false,
+    empty: true,
+    access: true,
+    address: true,
+};
+
 pub(crate) struct Posix(Own);
 
 impl Kind for Posix {
     const NAME: &'static str = "posix";
-    const CAN: Can =
-        Can { name: true, resize: true, copy_on_write: true, descriptor: true, listed: true, empty: true };
+    const CAN: Can = Can { listed: true, ..FILE };
 
     fn new() -> Self {
         Self(Own(Place::posix(format!("/{}", unique()))))
@@ -80,8 +96,7 @@ pub(crate) struct File(Own);
 
 impl Kind for File {
     const NAME: &'static str = "file";
-    const CAN: Can =
-        Can { name: true, resize: true, copy_on_write: true, descriptor: true, listed: false, empty: true };
+    const CAN: Can = FILE;
 
     fn new() -> Self {
         Self(Own(Place::file(std::env::temp_dir().join(unique()))))
@@ -103,6 +118,8 @@ impl Kind for Anonymous {
         descriptor: true,
         listed: false,
         empty: false,
+        access: true,
+        address: true,
     };
 
     fn new() -> Self {
@@ -128,6 +145,7 @@ pub(crate) struct SystemV(Own, #[allow(dead_code, reason = "kept while the key i
 
 impl Kind for SystemV {
     const NAME: &'static str = "sysv";
+    const IS_WAITED_FOR: bool = true;
     const CAN: Can = Can {
         name: true,
         resize: false,
@@ -135,6 +153,8 @@ impl Kind for SystemV {
         descriptor: false,
         listed: true,
         empty: false,
+        access: true,
+        address: true,
     };
 
     fn new() -> Self {
@@ -147,6 +167,34 @@ impl Kind for SystemV {
                 return Self(Own(place), directory);
             }
         }
+    }
+
+    fn place(&self) -> Place {
+        self.0.0.clone()
+    }
+}
+
+/// By an os id of the crate `shared_memory`.
+#[cfg(feature = "portable")]
+pub(crate) struct Portable(Own);
+
+#[cfg(feature = "portable")]
+impl Kind for Portable {
+    const NAME: &'static str = "portable";
+    const IS_WAITED_FOR: bool = true;
+    const CAN: Can = Can {
+        name: true,
+        resize: false,
+        copy_on_write: false,
+        descriptor: false,
+        listed: false,
+        empty: false,
+        access: false,
+        address: false,
+    };
+
+    fn new() -> Self {
+        Self(Own(Place::portable(format!("/{}", unique()))))
     }
 
     fn place(&self) -> Place {

@@ -153,7 +153,7 @@ fn a_maker_killed_half_way<K: Kind>() {
     let (here, place) = (K::new(), Directory::new());
     let mut first = Actor::start(&place, &format!("hang {}", here.place()));
     assert_eq!(first.line(), "inside");
-    if K::NAME != "sysv" {
+    if !K::IS_WAITED_FOR {
         // Who only opens does not wait for what is not there.
         assert_eq!(*here.at().open().unwrap_err().kind(), ErrorKind::NotFound);
     }

@@ -50,7 +50,7 @@ impl From<Completion> for Done {
 /// Functions with their names.
 #[macro_export]
 macro_rules! tests {
-    ($($test:ident),* $(,)?) => { &[$((stringify!($test), $test as fn() -> _)),*] };
+    ($($(#[$when:meta])* $test:path),* $(,)?) => { &[$($(#[$when])* (stringify!($test), $test as fn() -> _)),*] };
 }
 
 /// What plays a role, if `program` is this one or comes to run it.

@@ -22,13 +22,22 @@ pub fn backend() -> annulus::Backend {
         Err(_) | Ok("posix") => annulus::Backend::Posix,
         Ok("file") => annulus::Backend::File,
         Ok("system-v") => annulus::Backend::SystemV,
-        Ok(other) => panic!("ANNULUS_TEST_BACKEND={other}: use posix, file or system-v"),
+        #[cfg(feature = "portable")]
+        Ok("portable") => annulus::Backend::Portable,
+        Ok(other) => {
+            panic!("ANNULUS_TEST_BACKEND={other}: use posix, file, system-v, or with its feature portable")
+        }
     }
+}
+
+/// Whether other users may be let use what they are made of.
+pub fn may_be_shared() -> bool {
+    !matches!(std::env::var("ANNULUS_TEST_BACKEND").as_deref(), Ok("portable"))
 }
 
 /// Whether rings are mapped twice there, so that each run of frames is one slice.
 pub fn mirrors() -> bool {
-    backend() != annulus::Backend::SystemV
+    matches!(backend(), annulus::Backend::Posix | annulus::Backend::File)
 }
 
 /// A private directory of its own, removed with everything in it: on tmpfs, or on the disk where streams are files there.
@@ -72,10 +81,11 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        if backend() == annulus::Backend::SystemV {
+        if !mirrors() {
             for left in self.objects() {
-                let id = segment_of(&self.0.join(left));
-                id.into_iter().for_each(|id| drop(annulus::shm::remove(annulus::shm::Place::id(id))));
+                memory_of(&self.0.join(left))
+                    .into_iter()
+                    .for_each(|memory| drop(annulus::shm::remove(memory)));
             }
         }
         let _ = fs::remove_dir_all(&self.0);
@@ -125,15 +135,13 @@ pub fn readable(descriptors: &[&dyn std::os::fd::AsFd], timeout: std::time::Dura
 /// The memory of an object, without annulus' streams.
 pub enum Memory {
     File(fs::File),
-    Segment(annulus::shm::Mapping),
+    Elsewhere(annulus::shm::Mapping),
 }
 
 impl Memory {
     pub fn of(object: &Path) -> Self {
-        match segment_of(object) {
-            Some(id) => {
-                Self::Segment(annulus::shm::at(annulus::shm::Place::id(id)).open().unwrap().map().unwrap())
-            }
+        match memory_of(object) {
+            Some(memory) => Self::Elsewhere(annulus::shm::at(memory).open().unwrap().map().unwrap()),
             None => Self::File(fs::File::options().read(true).write(true).open(object).unwrap()),
         }
     }
@@ -141,14 +149,14 @@ impl Memory {
     pub fn read(&self, out: &mut [u8], at: u64) {
         match self {
             Self::File(file) => file.read_exact_at(out, at).unwrap(),
-            Self::Segment(mapping) => mapping.read(at, out).unwrap(),
+            Self::Elsewhere(mapping) => mapping.read(at, out).unwrap(),
         }
     }
 
     pub fn write(&self, bytes: &[u8], at: u64) {
         match self {
             Self::File(file) => file.write_all_at(bytes, at).unwrap(),
-            Self::Segment(mapping) => mapping.write(at, bytes).unwrap(),
+            Self::Elsewhere(mapping) => mapping.write(at, bytes).unwrap(),
         }
     }
 
@@ -156,7 +164,7 @@ impl Memory {
     pub fn bytes(&self) -> Vec<u8> {
         let bytes = match self {
             Self::File(file) => file.metadata().unwrap().len() as usize,
-            Self::Segment(mapping) => mapping.len(),
+            Self::Elsewhere(mapping) => mapping.len(),
         };
         let mut all = vec![0; bytes];
         self.read(&mut all, 0);
@@ -170,12 +178,31 @@ impl Memory {
     }
 }
 
-/// The System V segment that an object's file leads to, if it does.
-pub fn segment_of(object: &Path) -> Option<i32> {
+/// The memory that an object's file leads to, if it does: a System V segment, or a POSIX object.
+pub fn memory_of(object: &Path) -> Option<annulus::shm::Place> {
     let bytes = fs::read(object).unwrap();
     let text = bytes.strip_prefix(b"annulus>").map(|_| &bytes[0x40..])?;
     let end = text.iter().position(|byte| *byte == 0).unwrap();
-    Some(std::str::from_utf8(&text[..end]).unwrap().parse().unwrap())
+    let text = std::str::from_utf8(&text[..end]).unwrap();
+    Some(match bytes[0x10] {
+        1 => annulus::shm::Place::id(text.parse().unwrap()),
+        3 => annulus::shm::Place::posix(text),
+        other => panic!("store {other}"),
+    })
+}
+
+/// The inode of a POSIX object.
+pub fn inode(memory: &annulus::shm::Place) -> u64 {
+    let object = annulus::shm::at(memory).open().unwrap();
+    rustix::fs::fstat(object.as_fd().unwrap()).unwrap().st_ino
+}
+
+/// The System V segment that an object's file leads to.
+pub fn segment_of(object: &Path) -> i32 {
+    match memory_of(object) {
+        Some(annulus::shm::Place::Id(id)) => id,
+        other => panic!("{other:?}"),
+    }
 }
 
 /// Writes over a word of an object, `at` bytes into the region whose offset the descriptor has at `field`.
