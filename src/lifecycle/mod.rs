@@ -22,7 +22,7 @@ use crate::shm::directory::{Access, Directory};
 use crate::shm::home::{Backend, Home};
 use crate::shm::leader;
 use crate::shm::lock::{LockFile, Mode};
-use crate::shm::store::Made;
+use crate::shm::store::{Made, is_no_space};
 use crate::shm::system::{self, Unnamed};
 use crate::sync::Ordering::SeqCst;
 use crate::time::monotonic_ns;
@@ -270,13 +270,22 @@ pub(crate) fn create(
 
 /// An object of `bytes` in `directory`, without a name.
 fn make(directory: &Directory, wanted: &Wanted<'_>, bytes: u64) -> Result<Made, Error> {
-    if wanted.backend != Backend::SystemV {
+    if !matches!(wanted.backend, Backend::SystemV | Backend::PageFile) {
         return directory.create_unnamed(bytes, wanted.access).map(Made::of_file);
     }
+    #[cfg(windows)]
+    let no_space = || Error::NoSpace { need: bytes, free: system::free_memory(), path: "the page file".into() };
+    #[cfg(unix)]
+    let no_space = || directory.no_space(bytes);
+    #[cfg(windows)]
+    if bytes > system::free_memory() {
+        return Err(no_space());
+    }
     let file = directory.create_unnamed(leader::BYTES as u64, wanted.access)?;
-    Made::of_segment(file, bytes, wanted.descriptor.instance).map_err(|error| match error.raw_os_error() {
-        Some(libc::ENOSPC | libc::ENOMEM | libc::EINVAL | libc::EFAULT) => directory.no_space(bytes),
-        _ => Error::os("make a System V segment for", directory.path(), error),
+    let instance = wanted.descriptor.instance;
+    Made::elsewhere(file, wanted.backend, bytes, instance, directory.is_shared()).map_err(|error| match is_no_space(&error) {
+        true => no_space(),
+        false => Error::os("make memory for a stream in", directory.path(), error),
     })
 }
 

@@ -2,14 +2,15 @@
 
 use super::directory::{Directory, Scope};
 use super::lock::LockFile;
+#[cfg(unix)]
 use super::place::Place;
+#[cfg(unix)]
 use super::store::Store;
-use super::{native, system};
+use super::system;
 use crate::error::Error;
 use crate::name::Name;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -21,11 +22,14 @@ use std::sync::Arc;
 /// | `File` | name, in its directory | as `Posix`; also after a reboot, but then it vouches for nothing | yes |
 /// | `SystemV` | name | as `Posix`; `ipcs -m` shows it, `ipcrm` removes it | no: chunks are two slices |
 /// | `Anonymous` | whom a [descriptor](crate::Producer::share) is given | while anybody has one | yes |
+/// | `PageFile` | name | until the last one leaves, or dies: Windows keeps no memory that nobody has open | no |
+///
+/// Windows has `PageFile` and `File`, whose chunks are two slices there, too; other systems have all but `PageFile`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Backend {
     /// A POSIX shared memory object: a file on a tmpfs, in the [directory](crate::Builder::directory) for streams.
-    #[default]
+    #[cfg_attr(not(windows), default)]
     Posix,
     /// A file on any disk of this machine, in a [directory](crate::Builder::directory) that must be named. The system writes it
     /// back now and then, and a push may have to wait for that.
@@ -35,6 +39,22 @@ pub enum Backend {
     SystemV,
     /// Memory without a name, sealed: nobody can cut it off, whoever has it. Linux only.
     Anonymous,
+    /// A section of Windows' page file, beside a small file in the [directory](crate::Builder::directory) for streams that has
+    /// the name and the locks. Windows only.
+    #[cfg_attr(windows, default)]
+    PageFile,
+}
+
+impl Backend {
+    /// Whether this system has it.
+    pub(crate) fn is_there(self) -> bool {
+        self == Self::File || (self == Self::PageFile) == cfg!(windows)
+    }
+
+    /// Whether its memory can be mapped in pieces, and so twice, back to back.
+    pub(crate) fn maps_twice(self) -> bool {
+        self != Self::SystemV && !cfg!(windows)
+    }
 }
 
 /// Where the lifecycle finds an object, and takes its name away.
@@ -42,6 +62,7 @@ pub enum Backend {
 pub(crate) enum Home {
     /// Under a file name in a directory.
     Named { directory: Directory, object: String },
+    #[cfg_attr(windows, allow(dead_code, reason = "there no stream is given"))]
     /// It has no name, or it does not matter here: who was given a descriptor has it. Not the descriptor of a
     /// [`LockFile`], which would keep the locks of its opener.
     Given(Arc<File>),
@@ -80,19 +101,10 @@ impl Home {
         matches!(self, Self::Named { directory, .. } if directory.is_shared())
     }
 
-    /// What the memory of the object is that `file` is.
-    pub(crate) fn backend(&self, store: &Store, file: &File) -> Backend {
-        match file.metadata() {
-            _ if !matches!(store, Store::File) => Backend::SystemV,
-            Ok(found) if found.nlink() == 0 && native::is_sealed(file) == Some(true) => Backend::Anonymous,
-            _ if system::is_memory(file).unwrap_or(true) => Backend::Posix,
-            _ => Backend::File,
-        }
-    }
-
     /// Where the memory of the object is, for who opens it by itself.
+    #[cfg(unix)]
     pub(crate) fn memory(&self, store: &Store, file: &File) -> Place {
-        match (store, self.backend(store, file)) {
+        match (store, store.backend(file)) {
             (Store::SystemV { id, .. }, _) => Place::id(*id),
             (_, Backend::Anonymous) => Place::Anonymous,
             _ => Place::file(self.path()),
@@ -104,7 +116,7 @@ impl Home {
         LockFile::open(|| match self {
             Self::Named { directory, object } => directory.open_object(object, write),
             Self::Given(file) if file.metadata()?.is_file() => system::reopen(file, write),
-            Self::Given(_) => Err(io::Error::from_raw_os_error(libc::EISDIR)), // to open a device again may do anything
+            Self::Given(_) => Err(system::no_file()), // to open a device again may do anything
         })
     }
 
@@ -113,7 +125,7 @@ impl Home {
         match self {
             Self::Named { directory, .. } => directory.distrust(file),
             // It was given, not found: whose it is is the giver's matter. But nobody may cut it off under us.
-            Self::Given(_) if file.metadata()?.nlink() == 0 && native::is_sealed(file) != Some(true) => {
+            Self::Given(_) if system::can_be_cut_off(file)? => {
                 Ok(Some("it has no name and is not sealed: anybody who has it could cut it off".into()))
             }
             Self::Given(_) => Ok(None),
