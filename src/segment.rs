@@ -18,6 +18,8 @@ use crate::shm::region::Region;
 #[cfg(windows)]
 use crate::shm::section::Section;
 use crate::shm::store::Store;
+#[cfg(windows)]
+use crate::shm::system::sequence::Place;
 use crate::sync::Ordering::Relaxed;
 use crate::sync::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, EventWord};
 use core::fmt;
@@ -54,7 +56,7 @@ enum Backing {
 pub(crate) struct Segment {
     /// Where those who sleep on its sequences, and wake others, find them. To be dropped first.
     #[cfg(windows)]
-    _place: Option<crate::wait::Place>,
+    _place: Option<Place>,
     backing: Backing,
     descriptor: Descriptor,
     geometry: Geometry,
@@ -98,9 +100,9 @@ impl Segment {
     }
 
     #[cfg(windows)]
-    fn place(region: &Region, descriptor: &Descriptor) -> crate::wait::Place {
+    fn place(region: &Region, descriptor: &Descriptor) -> Place {
         let name = Section::name(&descriptor.instance, true);
-        crate::wait::Place::new(region.base(), region.bytes(), &name)
+        Place::new(region.base(), region.bytes(), &name)
     }
 
     /// Leaves of what is attached whole what `rights` allow to store to.

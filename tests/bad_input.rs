@@ -5,9 +5,9 @@ mod support;
 use annulus::{Channel, Error, Kind, PushError, ReadError};
 #[cfg(unix)]
 use std::ffi::CString;
-use std::fs;
 #[cfg(unix)]
-use std::fs::{OpenOptions, Permissions};
+use std::fs::Permissions;
+use std::fs::{self, OpenOptions};
 #[cfg(unix)]
 use std::os::unix::ffi::OsStrExt;
 #[cfg(unix)]
@@ -214,7 +214,7 @@ fn damaged_segments() {
     for (force, byte) in [(false, gate), (true, seats), (true, seats + 4000)] {
         plant(&place, "bad@v1.l1", &whole[..600]);
         let object = OpenOptions::new().read(true).write(true).open(place.path().join("bad@v1.l1")).unwrap();
-        assert!(support::lock(&object, libc::F_WRLCK, byte));
+        assert!(support::lock(&object, support::Lock::Exclusive, byte));
         if force {
             assert!(matches!(place.open("bad").remove(), Err(Error::Corrupt { .. })));
             place.open("bad").remove_forcibly().unwrap();

@@ -433,7 +433,7 @@ fn a_queue_that_ended_is_made_anew() {
         let refused = place.open("q").producer::<Item>().unwrap_err();
         assert!(matches!(refused, Error::Finished { .. }), "{refused}");
         let object = std::fs::File::open(place.path().join("q@v1.l1")).unwrap();
-        assert!(support::lock(&object, libc::F_RDLCK, (1 << 40) + 1), "lane 1 is barred");
+        assert!(support::lock(&object, support::Lock::Shared, (1 << 40) + 1), "lane 1 is barred");
         let refused = place.open("q").producer::<Item>().unwrap_err();
         assert!(matches!(refused, Error::Finished { .. }), "{refused}");
         assert_eq!(consumer.try_read(&mut out).unwrap().frames, 4);

@@ -1047,7 +1047,7 @@ fn who_bars_the_way_is_not_taken_for_a_holder() {
     let producer = queue().producer::<i16>().unwrap();
     let _viewer = place.open("q").observer::<i16>().unwrap();
     let object = std::fs::File::open(&producer.info().path).unwrap();
-    assert!(support::lock(&object, libc::F_RDLCK, (1 << 40) + 1));
+    assert!(support::lock(&object, support::Lock::Shared, (1 << 40) + 1));
     let refused = place.open("q").consumer::<i16>().unwrap_err();
     assert!(matches!(refused, Error::Barred { .. }), "{refused}");
 }

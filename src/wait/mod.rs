@@ -32,8 +32,6 @@ use polling as system;
 pub(crate) use system::wake_all;
 #[cfg(windows)]
 use windows as system;
-#[cfg(windows)]
-pub(crate) use windows::Place;
 
 use crate::layout::NONE;
 use crate::sync::Ordering::{Relaxed, SeqCst};

@@ -6,19 +6,12 @@
 //! value after, which was set turns ago. A notifier that was stopped in between may set an event too late: one who finds
 //! the sequence unchanged clears it. At worst a wake-up is lost, which costs a slice.
 //!
-//! A sequence in a segment is found by where the segment is mapped ([`Place`]), and its events have the segment's name and its
-//! offset there. Others are of this process alone, and so are their events.
+//! Which events those are, `shm` knows.
 
-#![allow(unsafe_code)]
-
-use crate::shm::system::{self, NamedEvent};
+use crate::shm::system::{self, NamedEvent, sequence};
 use crate::sync::Ordering::SeqCst;
 use crate::sync::{Address, EventWord};
-use core::ops::Range;
 use core::time::Duration;
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 pub(crate) fn now() -> Instant {
@@ -30,7 +23,7 @@ pub(crate) fn sleep(word: &EventWord, expected: u32, longest: Duration) {
     if longest.is_zero() || word.value(SeqCst) != expected {
         return;
     }
-    let Some(events) = table().events(word.address()) else {
+    let Some(events) = sequence::events(word.address()) else {
         return std::thread::sleep(longest.min(NAP));
     };
     let event = events.of(expected);
@@ -46,15 +39,13 @@ pub(crate) fn sleep_on_any(words: &[(Address, u32)], longest: Duration, if_refus
         return;
     }
     let mut events = Vec::with_capacity(words.len());
-    {
-        let mut table = table();
-        for &(address, expected) in words {
-            match table.events(address) {
-                Some(found) if table.value(address).is_none_or(|value| value == expected) => {
-                    events.push((found, expected))
-                }
-                _ => return,
-            }
+    for &(address, expected) in words {
+        if sequence::value(address).is_some_and(|value| value != expected) {
+            return;
+        }
+        match sequence::events(address) {
+            Some(found) => events.push((found, expected)),
+            None => return std::thread::sleep(longest.min(NAP)),
         }
     }
     let handles: Vec<&NamedEvent> =
@@ -63,9 +54,8 @@ pub(crate) fn sleep_on_any(words: &[(Address, u32)], longest: Duration, if_refus
     if handles.is_empty() {
         std::thread::sleep(longest);
     } else if system::wait_for_any(&handles, longest) {
-        let mut table = table();
         for (&(address, expected), event) in words.iter().zip(handles) {
-            if table.value(address) == Some(expected) {
+            if sequence::value(address) == Some(expected) {
                 event.clear();
             }
         }
@@ -73,7 +63,7 @@ pub(crate) fn sleep_on_any(words: &[(Address, u32)], longest: Duration, if_refus
 }
 
 pub(crate) fn wake_all(word: &EventWord) {
-    let events = table().events(word.address());
+    let events = sequence::events(word.address());
     if let Some(events) = events {
         let value = word.value(SeqCst);
         events.of(value.wrapping_add(1)).clear();
@@ -99,91 +89,3 @@ pub(crate) fn membarrier() -> bool {
 
 /// How late one notices whose event cannot be had.
 const NAP: Duration = Duration::from_millis(1);
-
-/// The events of a sequence.
-#[derive(Debug)]
-struct Events([NamedEvent; 4]);
-
-impl Events {
-    /// Under `name`, or of this process alone.
-    fn open(name: Option<&str>) -> Option<Arc<Self>> {
-        let one = |turn: u32| NamedEvent::open(name.map(|name| format!("{name}.{turn}")).as_deref()).ok();
-        Some(Arc::new(Self([one(0)?, one(1)?, one(2)?, one(3)?])))
-    }
-
-    /// Those who sleep while the sequence is `value` sleep on this.
-    fn of(&self, value: u32) -> &NamedEvent {
-        &self.0[value as usize % 4]
-    }
-}
-
-/// Where this process has what sequences lie in.
-#[derive(Debug)]
-struct Table {
-    /// By their first address: the rest of it, and the name.
-    places: BTreeMap<Address, (Range<Address>, Arc<str>)>,
-    events: BTreeMap<Address, Arc<Events>>,
-}
-
-static TABLE: Mutex<Table> = Mutex::new(Table { places: BTreeMap::new(), events: BTreeMap::new() });
-
-fn table() -> MutexGuard<'static, Table> {
-    TABLE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Table {
-    fn place(&self, address: Address) -> Option<&(Range<Address>, Arc<str>)> {
-        self.places
-            .range(..=address)
-            .next_back()
-            .map(|(_, place)| place)
-            .filter(|place| place.0.contains(&address))
-    }
-
-    /// The events of the sequence at `address`; `None` if the system has no more.
-    fn events(&mut self, address: Address) -> Option<Arc<Events>> {
-        let name = self.place(address).map(|(range, name)| format!("{name}.{:x}", address - range.start));
-        match self.events.entry(address) {
-            Entry::Occupied(found) => Some(Arc::clone(found.get())),
-            Entry::Vacant(free) => Some(Arc::clone(free.insert(Events::open(name.as_deref())?))),
-        }
-    }
-
-    /// Lets go of the events of all sequences in `range`.
-    fn forget(&mut self, range: &Range<Address>) {
-        let beyond = self.events.split_off(&range.start);
-        self.events.extend(beyond.into_iter().filter(|(address, _)| !range.contains(address)));
-    }
-
-    /// The sequence at `address`, if it lies in a segment that is mapped.
-    fn value(&mut self, address: Address) -> Option<u32> {
-        self.place(address)?;
-        // SAFETY: an address of a sequence in a segment, which stays mapped for as long as it is in the table, and so until
-        // this returns.
-        Some(unsafe { &*core::ptr::with_exposed_provenance::<EventWord>(address) }.value(SeqCst))
-    }
-}
-
-/// Says what is mapped at some addresses, for as long as it exists. To be dropped before that is unmapped.
-#[derive(Debug)]
-pub(crate) struct Place(Range<Address>);
-
-impl Place {
-    /// `bytes` from `base` on, whose events begin with `name`.
-    pub(crate) fn new(base: core::ptr::NonNull<u8>, bytes: usize, name: &str) -> Self {
-        let base = base.as_ptr().expose_provenance();
-        let range = base..base + bytes;
-        let mut table = table();
-        table.forget(&range); // of what was there before, and is this process's own
-        table.places.insert(base, (range.clone(), name.into()));
-        Self(range)
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut table = table();
-        table.places.remove(&self.0.start);
-        table.forget(&self.0);
-    }
-}

@@ -10,6 +10,7 @@ pub(crate) mod map;
 pub(crate) mod owner;
 pub(crate) mod region;
 pub(crate) mod section;
+pub(crate) mod sequence;
 
 pub(crate) use event::{MOST_EVENTS, NamedEvent, wait_for_any};
 
