@@ -53,8 +53,10 @@
 #![warn(missing_docs)]
 #![cfg_attr(all(loom, test), allow(dead_code, reason = "the models use a part of each file"))]
 
-#[cfg(not(any(target_os = "linux", target_os = "macos")))]
-compile_error!("annulus runs on Linux so far: on this system it has no shared memory backend yet");
+#[cfg(not(any(target_os = "linux", target_os = "macos", windows)))]
+compile_error!(
+    "annulus runs on Linux and Windows so far: on this system it has no shared memory backend yet"
+);
 
 #[cfg(doctest)]
 mod compile_fail;
@@ -110,9 +112,10 @@ outside_of_models! {
     pub use seat::Role;
     pub use stream::{
         AtLimit, Attached, Builder, Chunk, Consumer, GroupConsumer, Info, LaneStatus, Listed, Member, Observer, Open,
-        Polled, Producer, ProducerState, Reservation, Start, Status, WaitSet, Waitable, create, is_stream, list, list_in, open,
-        open_fd, prune,
+        Polled, Producer, ProducerState, Reservation, Start, Status, WaitSet, Waitable, create, list, list_in, open, prune,
     };
+    #[cfg(unix)]
+    pub use stream::{is_stream, open_fd};
     pub use time::monotonic_ns;
 
     pub use shm::directory::Scope;

@@ -12,9 +12,14 @@ use crate::layout::{
     self, BreachWords, GatingLine, GroupLine, LaneBlock, ProducerLine, ReaderLane, SeatEntry, SpaceLine,
     StateLine, StreamLine,
 };
+#[cfg(unix)]
 use crate::shm::map::{Access, Reservation};
 use crate::shm::region::Region;
+#[cfg(windows)]
+use crate::shm::section::Section;
 use crate::shm::store::Store;
+#[cfg(windows)]
+use crate::shm::system::sequence::Place;
 use crate::sync::Ordering::Relaxed;
 use crate::sync::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, EventWord};
 use core::fmt;
@@ -38,6 +43,7 @@ pub(crate) enum Rights {
 
 #[derive(Debug)]
 enum Backing {
+    #[cfg(unix)]
     Mapped(Reservation),
     /// What can be had in one piece only.
     Attached(Region),
@@ -48,6 +54,9 @@ enum Backing {
 /// A mapped segment whose descriptor was checked.
 #[derive(Debug)]
 pub(crate) struct Segment {
+    /// Where those who sleep on its sequences, and wake others, find them. To be dropped first.
+    #[cfg(windows)]
+    _place: Option<Place>,
     backing: Backing,
     descriptor: Descriptor,
     geometry: Geometry,
@@ -64,11 +73,36 @@ impl Segment {
         rights: Rights,
     ) -> io::Result<Arc<Self>> {
         let (geometry, regions) = Self::shape(&descriptor)?;
-        let backing = match store.attach(rights == Rights::Look)? {
-            Some(region) => Self::restrict(region, &regions, rights)?,
+        #[cfg(windows)]
+        let place;
+        let backing = match store.attach(file, rights == Rights::Look)? {
+            Some(region) => {
+                #[cfg(windows)]
+                {
+                    place = Self::place(&region, &descriptor);
+                }
+                Self::restrict(region, &regions, rights)?
+            }
+            #[cfg(unix)]
             None => Self::piece_together(file, &descriptor, &regions, rights)?,
+            #[cfg(windows)]
+            None => return Err(io::ErrorKind::Unsupported.into()),
         };
-        Ok(Arc::new(Self { backing, descriptor, geometry, regions, rights }))
+        Ok(Arc::new(Self {
+            #[cfg(windows)]
+            _place: Some(place),
+            backing,
+            descriptor,
+            geometry,
+            regions,
+            rights,
+        }))
+    }
+
+    #[cfg(windows)]
+    fn place(region: &Region, descriptor: &Descriptor) -> Place {
+        let name = Section::name(&descriptor.instance, true);
+        Place::new(region.base(), region.bytes(), &name)
     }
 
     /// Leaves of what is attached whole what `rights` allow to store to.
@@ -88,6 +122,7 @@ impl Segment {
         Ok(Backing::Attached(region))
     }
 
+    #[cfg(unix)]
     fn piece_together(
         file: &File,
         descriptor: &Descriptor,
@@ -125,8 +160,15 @@ impl Segment {
         let descriptor = Descriptor { mirrored: false, lane_stride, ..descriptor };
         let (geometry, regions) = Self::shape(&descriptor).expect("a test's segment has a shape");
         let heap = crate::shm::heap::Heap::new(regions.total as usize);
-        let segment =
-            Self { backing: Backing::Heap(heap), descriptor, geometry, regions, rights: Rights::Produce };
+        let segment = Self {
+            #[cfg(windows)]
+            _place: None,
+            backing: Backing::Heap(heap),
+            descriptor,
+            geometry,
+            regions,
+            rights: Rights::Produce,
+        };
         segment.initialise();
         Arc::new(segment)
     }
@@ -161,6 +203,7 @@ impl Segment {
         let data_at = data + lane as usize * copies * stride;
         for (at, bytes) in [(producers, data - producers), (data_at, stride * copies)] {
             let populated = match &self.backing {
+                #[cfg(unix)]
                 Backing::Mapped(space) => space.populate(at, bytes)?,
                 Backing::Attached(region) => region.populate(at..at + bytes)?,
                 #[cfg(test)]
@@ -182,6 +225,7 @@ impl Segment {
 
     fn base(&self) -> NonNull<u8> {
         match &self.backing {
+            #[cfg(unix)]
             Backing::Mapped(space) => space.base(),
             Backing::Attached(region) => region.base(),
             #[cfg(test)]

@@ -7,9 +7,10 @@
 
 #[cfg(not(all(loom, test)))]
 pub(crate) use core::sync::atomic::{
-    AtomicBool, AtomicI32, AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering, compiler_fence,
-    fence,
+    AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering, compiler_fence, fence,
 };
+#[cfg(all(unix, not(all(loom, test))))]
+pub(crate) use core::sync::atomic::{AtomicI32, AtomicPtr};
 #[cfg(all(loom, test))]
 pub(crate) use loom::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering, fence};
 

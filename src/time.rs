@@ -4,7 +4,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-#[cfg(not(target_os = "macos"))]
+#[cfg(target_os = "linux")]
 const CLOCK: libc::clockid_t = libc::CLOCK_MONOTONIC;
 /// What the C++ library there calls steady, and so LSL; the other one is adjusted.
 #[cfg(target_os = "macos")]
@@ -13,10 +13,28 @@ const CLOCK: libc::clockid_t = libc::CLOCK_MONOTONIC_RAW;
 /// Nanoseconds of the monotonic clock: the same in every process of this machine since it booted, never set
 /// back. It is what LSL's `local_clock` counts.
 pub fn monotonic_ns() -> u64 {
+    now()
+}
+
+#[cfg(unix)]
+fn now() -> u64 {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the result lives through the call. The clock always exists, so it cannot fail.
     unsafe { libc::clock_gettime(CLOCK, &raw mut now) };
     now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+}
+
+/// The performance counter, of which 2^64 nanoseconds last 584 years.
+#[cfg(windows)]
+fn now() -> u64 {
+    use windows_sys::Win32::System::Performance::{QueryPerformanceCounter, QueryPerformanceFrequency};
+    let (mut ticks, mut a_second) = (0, 1);
+    // SAFETY: the results live through the calls, which cannot fail.
+    unsafe {
+        QueryPerformanceCounter(&raw mut ticks);
+        QueryPerformanceFrequency(&raw mut a_second);
+    }
+    (ticks as u128 * 1_000_000_000 / (a_second as u128).max(1)) as u64
 }
 
 /// Nanoseconds of UTC since 1970.
@@ -60,4 +78,10 @@ fn boot_name() -> String {
     };
     let text = core::ffi::CStr::from_bytes_until_nul(&text).unwrap_or_default();
     if done == 0 { text.to_string_lossy().into_owned() } else { String::new() }
+}
+
+/// It has none that one could ask for.
+#[cfg(windows)]
+fn boot_name() -> String {
+    String::new()
 }

@@ -3,13 +3,19 @@
 mod support;
 
 use annulus::{Channel, Error, Kind, PushError, ReadError};
+#[cfg(unix)]
 use std::ffi::CString;
-use std::fs::{self, OpenOptions, Permissions};
+#[cfg(unix)]
+use std::fs::Permissions;
+use std::fs::{self, OpenOptions};
+#[cfg(unix)]
 use std::os::unix::ffi::OsStrExt;
+#[cfg(unix)]
 use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
+#[cfg(unix)]
 use std::path::Path;
 use std::time::Duration;
-use support::{Place, channels};
+use support::{Memory, Place, channels};
 
 fn says(error: Error, words: &[&str]) {
     let text = error.to_string();
@@ -69,6 +75,7 @@ fn more_than_the_memory_is_an_error_now_not_a_signal_later() {
 }
 
 #[test]
+#[cfg(unix)]
 fn directories() {
     let missing = annulus::create("s").directory("/dev/shm/annulus-not-there").producer::<u8>().unwrap_err();
     says(missing, &["/dev/shm/annulus-not-there"]);
@@ -92,11 +99,13 @@ fn directories() {
     says(annulus::create("s").directory(&file).producer::<u8>().unwrap_err(), &["not a directory"]);
 }
 
+#[cfg(unix)]
 fn give_away(path: &Path, user: u32) -> bool {
     std::os::unix::fs::chown(path, Some(user), Some(user)).is_ok()
 }
 
 #[test]
+#[cfg(unix)]
 fn another_users_directory_and_objects() {
     let place = Place::new();
     let _kept = place.create("s").keep(true).producer::<u8>().unwrap();
@@ -118,6 +127,7 @@ fn another_users_directory_and_objects() {
 
 /// Whatever stands in an object's place: refused, explained, listed, and left as it was.
 #[test]
+#[cfg(unix)]
 fn what_is_none_of_ours_is_left_alone() {
     let place = Place::new();
     let victim = place.path().join("victim");
@@ -161,7 +171,8 @@ fn what_is_none_of_ours_is_left_alone() {
 
 /// A copy of a real object, to be damaged.
 fn specimen(place: &Place) -> Vec<u8> {
-    let mut producer = place.create("specimen").channels(channels(2)).rate(100.0).producer::<i16>().unwrap();
+    let stream = place.create("specimen").backend(annulus::Backend::File).channels(channels(2)).rate(100.0);
+    let mut producer = stream.producer::<i16>().unwrap();
     producer.push(&[1, 2, 3, 4]).unwrap();
     fs::read(&producer.info().path).unwrap()
 }
@@ -169,6 +180,7 @@ fn specimen(place: &Place) -> Vec<u8> {
 fn plant(place: &Place, name: &str, bytes: &[u8]) {
     let path = place.path().join(name);
     fs::write(&path, bytes).unwrap();
+    #[cfg(unix)]
     fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
 }
 
@@ -202,7 +214,7 @@ fn damaged_segments() {
     for (force, byte) in [(false, gate), (true, seats), (true, seats + 4000)] {
         plant(&place, "bad@v1.l1", &whole[..600]);
         let object = OpenOptions::new().read(true).write(true).open(place.path().join("bad@v1.l1")).unwrap();
-        assert!(support::lock(&object, libc::F_WRLCK, byte));
+        assert!(support::lock(&object, support::Lock::Exclusive, byte));
         if force {
             assert!(matches!(place.open("bad").remove(), Err(Error::Corrupt { .. })));
             place.open("bad").remove_forcibly().unwrap();
@@ -249,7 +261,7 @@ fn scribbled_control_words() {
     let mut out = [0; 64];
     for round in 0..300 {
         plant(&place, "s@v1.l1", &whole);
-        let file = OpenOptions::new().write(true).open(place.path().join("s@v1.l1")).unwrap();
+        let memory = Memory::of(&place.path().join("s@v1.l1"));
         for _ in 0..1 + round % 8 {
             let at = producers + random() % (data - producers);
             let value = match random() % 4 {
@@ -264,7 +276,7 @@ fn scribbled_control_words() {
                 1 => readers + random() % 0x80 * 8,
                 _ => at & !7,
             };
-            file.write_all_at(&value.to_le_bytes(), at).unwrap();
+            memory.write(&value.to_le_bytes(), at);
         }
         let brief = annulus::Wait::new().timeout(Duration::from_millis(1));
         for start in [annulus::Start::Now, annulus::Start::Oldest, annulus::Start::Position(random())] {
@@ -296,10 +308,10 @@ fn words_scribbled_under_live_handles() {
         let mut consumer = ring().consumer::<i16>().unwrap();
         let mut viewer = place.open("q").observer::<i16>().unwrap();
         let path = place.path().join("q@v1.l1");
-        let whole = fs::read(&path).unwrap();
+        let whole = Memory::of(&path).bytes();
         let regions = |field: usize| u64::from_le_bytes(whole[field..field + 8].try_into().unwrap());
         let (producers, readers) = (regions(0x58), regions(0x60));
-        let file = OpenOptions::new().write(true).open(&path).unwrap();
+        let memory = Memory::of(&path);
         let mut out = [0; 2048];
         for step in 0..12 {
             // The words of the lane: tail, intent, epoch, ...; head, armed, armed_space.
@@ -315,7 +327,7 @@ fn words_scribbled_under_live_handles() {
                 3 => 0,
                 _ => random(),
             };
-            file.write_all_at(&value.to_le_bytes(), at).unwrap();
+            memory.write(&value.to_le_bytes(), at);
             let _ = producer.push(&out[..(random() % 2049) as usize]);
             let _ = producer.reserve((random() % 512) as usize).map(annulus::Reservation::commit);
             let _ = producer.push_wait(&out[..100], Some(Duration::from_micros(50)));
@@ -418,10 +430,10 @@ fn a_head_that_jumps_is_no_space() {
     let mut producer =
         place.create("q").channels(channels(1)).kind(Kind::Spsc).capacity(2048).producer::<i16>().unwrap();
     let path = producer.info().path.clone();
-    let whole = fs::read(&path).unwrap();
+    let whole = Memory::of(&path).bytes();
     let readers = u64::from_le_bytes(whole[0x60..0x68].try_into().unwrap());
-    let file = OpenOptions::new().write(true).open(&path).unwrap();
-    let set_head = |head: u64| file.write_all_at(&head.to_le_bytes(), readers + 0x200).unwrap();
+    let memory = Memory::of(&path);
+    let set_head = |head: u64| memory.write(&head.to_le_bytes(), readers + 0x200);
     let block = [1; 2048];
     producer.push(&block).unwrap();
     set_head(u64::MAX);
@@ -438,6 +450,7 @@ fn a_head_that_jumps_is_no_space() {
 
 /// A sparse copy has the right size and no room: touching it where the file system is full would be a SIGBUS.
 #[test]
+#[cfg(unix)]
 fn holes() {
     let place = Place::new();
     let whole = specimen(&place);
@@ -464,6 +477,7 @@ fn holes() {
 /// The pages are there from the start: for a full /dev/shm is an error when the stream is made, or never, and a push
 /// takes no page fault.
 #[test]
+#[cfg(unix)]
 fn all_pages_are_there_from_the_start() {
     use std::os::unix::fs::MetadataExt;
     let place = Place::new();
@@ -491,6 +505,7 @@ fn all_pages_are_there_from_the_start() {
 
 /// The directory that was checked is the one that is used, whatever has its path by now.
 #[test]
+#[cfg(unix)]
 fn a_directory_that_was_moved_away() {
     let place = Place::new();
     let (moved, decoy) = (place.path().join("moved"), place.path().join("streams"));
@@ -508,6 +523,7 @@ fn a_directory_that_was_moved_away() {
 }
 
 #[test]
+#[cfg(unix)]
 fn a_gate_that_nobody_leaves() {
     let place = Place::new();
     let producer = place.create("s").keep(true).producer::<u8>().unwrap();

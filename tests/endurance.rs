@@ -678,7 +678,7 @@ impl Sentinels {
                 File::from_raw_fd(number)
             };
             for byte in Self::bytes() {
-                assert!(support::lock(&file, libc::F_WRLCK, byte));
+                assert!(support::lock(&file, support::Lock::Exclusive, byte));
             }
             file
         };
@@ -703,12 +703,12 @@ impl Sentinels {
             let other = other.unwrap();
             for byte in Self::bytes() {
                 assert!(
-                    !support::lock(&other, libc::F_WRLCK, byte),
+                    !support::lock(&other, support::Lock::Exclusive, byte),
                     "byte {byte:#x} of {file:?} was unlocked"
                 );
             }
             assert!(
-                support::lock(&other, libc::F_WRLCK, (1 << 40) + 8),
+                support::lock(&other, support::Lock::Exclusive, (1 << 40) + 8),
                 "another byte of {file:?} was locked"
             );
         }

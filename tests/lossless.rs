@@ -310,7 +310,7 @@ fn a_lossless_seat_that_is_barred_for_a_moment_is_had() {
     let place = Place::new();
     let producer = place.create("s").lossless(1).producer::<u64>().unwrap();
     let object = std::fs::File::open(&producer.info().path).unwrap();
-    assert!(lock(&object, libc::F_RDLCK, (1 << 40) + 1));
+    assert!(lock(&object, support::Lock::Shared, (1 << 40) + 1));
     let barred = place.open("s").lossless().observer::<u64>().unwrap_err();
     assert!(matches!(barred, Error::Barred { .. }), "{barred}");
     let release = std::thread::spawn(move || {
@@ -328,7 +328,7 @@ fn a_lossless_seat_is_waited_for_beside_others() {
     let producer = place.create("s").lossless(2).producer::<u64>().unwrap();
     let _first = recorder(&place);
     let reader = OpenOptions::new().read(true).open(&producer.info().path).unwrap();
-    assert!(lock(&reader, libc::F_RDLCK, (1 << 40) + 2)); // as a burial holds it
+    assert!(lock(&reader, support::Lock::Shared, (1 << 40) + 2)); // as a burial holds it
     let release = std::thread::spawn(move || {
         std::thread::sleep(Duration::from_millis(50));
         drop(reader);

@@ -3,10 +3,14 @@
 mod support;
 
 use annulus::{Error, Kind, Observer, Polled, ReadError, Start, Wait};
-use std::os::fd::{AsFd, AsRawFd};
+#[cfg(unix)]
+use std::os::fd::{AsFd as AsWaitable, AsRawFd};
+#[cfg(windows)]
+use std::os::windows::io::AsHandle as AsWaitable;
 use std::thread;
 use std::time::Duration;
 use support::{Place, channels, readable};
+#[cfg(unix)]
 use tokio::io::{Interest, unix::AsyncFd};
 
 /// In which nothing should happen.
@@ -114,7 +118,8 @@ fn of_300_handles_exactly_those_are_readable_that_are_due() {
         }
         let mut told = Vec::new();
         while told.len() < due.len() {
-            let ready = readable(&viewers.iter().map(|viewer| viewer as &dyn AsFd).collect::<Vec<_>>(), LONG);
+            let ready =
+                readable(&viewers.iter().map(|viewer| viewer as &dyn AsWaitable).collect::<Vec<_>>(), LONG);
             let ready = (0..300).filter(|i| ready[*i]).collect::<Vec<_>>();
             assert!(!ready.is_empty(), "not told of all in time: of {told:?} only");
             for i in ready {
@@ -181,6 +186,7 @@ fn more_than_the_ring_holds_is_refused() {
 
 /// tokio waits for edges: each time that it was told it must be possible to tell it again.
 #[test]
+#[cfg(unix)] // there, tokio waits for no handles but its own
 fn tokio_is_told_again_and_again() {
     let place = Place::new();
     let mut producer = stream(&place, "s");
@@ -228,6 +234,7 @@ fn handles_are_what_they_were() {
     let mut viewer = viewer(&place, "s", 3);
     producer.push(&[1; 3]).unwrap();
     assert_eq!((viewer.available(), viewer.position(), viewer.info().rate), (3, 0, 1000.0));
+    #[cfg(unix)]
     assert!(viewer.as_raw_fd() > 2);
     let mut set = annulus::WaitSet::new();
     assert_eq!(set.wait(&mut [&mut viewer], Wait::new().frames(3).timeout(LONG)), Ok(&[0][..]));

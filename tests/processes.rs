@@ -1,10 +1,12 @@
 //! Real processes: killed, stopped, restarted, forked, racing. This program is its own child: with a role in
-//! its environment it plays that role, else it runs the tests.
+//! its environment it plays that role, else it runs the tests. Only Unix forks, says who is stopped, and lets a program close what
+//! is another's.
 
 mod support;
 
 use annulus::{AtLimit, Error, Kind, ProducerState, PushError, ReadError, Start, Strategy, Wait};
 use std::io::{BufRead, Read, Write};
+#[cfg(unix)]
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::ExitCode;
@@ -21,21 +23,30 @@ fn main() -> ExitCode {
             a_killed_producer_is_noticed_and_succeeded,
             a_killed_reader_changes_nothing,
             a_killed_consumer_is_succeeded_within_its_bound,
+            #[cfg(unix)]
             a_stopped_producer_keeps_its_seat,
             of_many_creators_one_wins,
             everything_arrives_between_processes,
             a_refused_open_leaves_what_a_crash_left,
+            #[cfg(unix)]
             a_superseded_producer_ends_nothing,
+            #[cfg(unix)]
             a_forked_child_has_no_handles,
+            #[cfg(unix)]
             a_forked_child_takes_nothing_that_was_lent,
+            #[cfg(unix)]
             a_child_forked_while_one_attaches_has_no_seat,
+            #[cfg(unix)]
             a_child_that_lives_on_does_not_keep_its_parents_seat,
             a_recorder_gets_every_frame_whatever_viewers_do,
             a_stopped_recorder_is_waited_for,
             a_stopped_recorder_is_overtaken_and_told,
             a_killed_recorder_holds_nobody_up,
+            #[cfg(unix)]
             a_forked_recorder_has_no_seat,
+            #[cfg(unix)]
             a_recorder_whose_lock_was_closed_learns_of_it,
+            #[cfg(unix)]
             who_has_no_descriptors_left_is_told_so,
         ],
     )
@@ -105,13 +116,19 @@ fn play(role: &str, place: &Path) {
                 Err(other) => say(format!("failed: {other}")),
             }
         }
+        #[cfg(unix)]
         "forker" => forker(place),
+        #[cfg(unix)]
         "lender" => lender(place),
+        #[cfg(unix)]
         "attaching forker" => attaching_forker(place),
+        #[cfg(unix)]
         "parent" => parent(place),
         "recorder" => recorder(place),
         "watcher" => watcher(place),
+        #[cfg(unix)]
         "forking recorder" => forking_recorder(place),
+        #[cfg(unix)]
         "spender" => spender(place),
         other => panic!("no role {other}"),
     }
@@ -156,6 +173,7 @@ fn a_killed_producer_is_noticed_and_succeeded() {
 
     let status = place.open("s").status().unwrap();
     assert_eq!((status.producer, status.position), (ProducerState::Dead { pid }, position));
+    let _held = place.hold("s");
     drop(viewer);
     assert_eq!(place.objects(), ["s@v1.l1"], "what a crash leaves stays, to be resumed");
     let mut viewer = place.open("s").start(Start::Oldest).observer::<u64>().unwrap();
@@ -197,7 +215,11 @@ fn a_killed_consumer_is_succeeded_within_its_bound() {
     for _ in 0..10 {
         let mut consumer = Actor::start(&place, "consumer");
         let from: u64 = consumer.line().parse().unwrap();
-        assert!(from <= seen && seen - from <= 64, "sees again what was not given back: {from} after {seen}");
+        // One it may have taken, and not said.
+        assert!(
+            from <= seen + 1 && seen.saturating_sub(from) <= 64,
+            "sees again what was not given back: {from} after {seen}"
+        );
         let items: Vec<u64> = (next..next + 500).collect();
         producer.push_wait(&items, Some(LONG)).unwrap();
         next += 500;
@@ -227,6 +249,7 @@ fn a_refused_open_leaves_what_a_crash_left() {
     let pid = producer.pid();
     let mut viewer = place.open("s").start(Start::Oldest).observer::<u64>().unwrap();
     viewer.read(&mut [0; 10], Wait::new().frames(10).timeout(LONG)).unwrap();
+    let _held = place.hold("s");
     drop(viewer);
     producer.kill();
     let state = |name: &str| place.open(name).status().unwrap();
@@ -244,6 +267,7 @@ fn a_refused_open_leaves_what_a_crash_left() {
     consumer.line();
     consumer.kill();
     producer.push(&[7; 50]).unwrap();
+    let _held_too = place.hold("q");
     drop(producer);
     assert!(matches!(place.open("q").consumer::<u16>(), Err(Error::BadParameter { .. })));
     assert!(matches!(place.open("q").producer::<u16>(), Err(Error::BadParameter { .. })));
@@ -254,6 +278,7 @@ fn a_refused_open_leaves_what_a_crash_left() {
     producer.line();
     let mut viewer = place.open("s").observer::<u64>().unwrap();
     viewer.read(&mut [0], Wait::new().timeout(LONG)).unwrap();
+    let _held_again = place.hold("s");
     drop(viewer);
     producer.kill();
     let path = place.path().join("s@v1.l1");
@@ -265,6 +290,7 @@ fn a_refused_open_leaves_what_a_crash_left() {
 }
 
 /// A program that closes all descriptors, as daemons do, loses its seat, and does not know until it pushes.
+#[cfg(unix)]
 fn a_superseded_producer_ends_nothing() {
     let place = Place::new();
     let mut first = stream(place.path()).producer::<u64>().unwrap();
@@ -306,11 +332,12 @@ fn a_superseded_producer_ends_nothing() {
     assert!(matches!(refused, Error::WriterBusy { .. }), "{refused}");
 }
 
+#[cfg(unix)]
 fn a_stopped_producer_keeps_its_seat() {
     let place = Place::new();
     let mut producer = Actor::start(&place, "producer");
     producer.line();
-    producer.signal(libc::SIGSTOP);
+    producer.stop();
     let until = Instant::now() + LONG;
     let refused = loop {
         let refused = stream(place.path()).producer::<u64>().unwrap_err();
@@ -329,7 +356,7 @@ fn a_stopped_producer_keeps_its_seat() {
     while viewer.try_read(&mut out).is_ok() {}
     let brief = Wait::new().timeout(Duration::from_millis(350));
     assert_eq!(viewer.read(&mut out, brief), Err(ReadError::Timeout), "stopped is not gone");
-    producer.signal(libc::SIGCONT);
+    producer.go_on();
     viewer.read(&mut out, Wait::new().timeout(LONG)).unwrap();
 }
 
@@ -346,6 +373,7 @@ fn of_many_creators_one_wins() {
         for (_, line) in said.iter().filter(|(_, line)| line != "won") {
             assert_eq!(*line, format!("lost to {}", winners[0]), "{said:?}");
         }
+        let _held = place.hold("s");
         drop(creators);
         place.open("s").remove().unwrap();
     }
@@ -376,6 +404,7 @@ fn everything_arrives_between_processes() {
     assert!(producer.child.wait().unwrap().success());
 }
 
+#[cfg(unix)]
 fn a_forked_child_has_no_handles() {
     let place = Place::new();
     let mut forker = Actor::start(&place, "forker");
@@ -386,6 +415,7 @@ fn a_forked_child_has_no_handles() {
 }
 
 /// In a process of one thread, as `fork` wants it.
+#[cfg(unix)]
 fn forker(place: &Path) {
     let mut producer = stream(place).producer::<u64>().unwrap();
     let mut viewer = annulus::open("s").directory(place).observer::<u64>().unwrap();
@@ -416,6 +446,7 @@ fn forker(place: &Path) {
     say(format!("parent: {frames} frames, object {there}"));
 }
 
+#[cfg(unix)]
 fn a_forked_child_takes_nothing_that_was_lent() {
     let place = Place::new();
     let mut forker = Actor::start(&place, "lender");
@@ -425,6 +456,7 @@ fn a_forked_child_takes_nothing_that_was_lent() {
 }
 
 /// Forks with a chunk and a reservation in hand, in a process of one thread.
+#[cfg(unix)]
 fn lender(place: &Path) {
     let ring = queue(place).without_observers();
     let mut producer = ring.producer::<u64>().unwrap();
@@ -459,6 +491,7 @@ fn lender(place: &Path) {
 }
 
 /// One thread attaches, another forks: whatever the moment, no child has a copy of what carries the lock.
+#[cfg(unix)]
 fn a_child_forked_while_one_attaches_has_no_seat() {
     let place = Place::new();
     let mut forker = Actor::start(&place, "attaching forker");
@@ -466,6 +499,7 @@ fn a_child_forked_while_one_attaches_has_no_seat() {
     assert!(forker.child.wait().unwrap().success());
 }
 
+#[cfg(unix)]
 fn attaching_forker(place: &Path) {
     let _producer = stream(place).producer::<u64>().unwrap();
     let (go, gone) = std::sync::mpsc::channel::<u32>();
@@ -518,6 +552,7 @@ fn attaching_forker(place: &Path) {
     say("3000 children, none with a lock");
 }
 
+#[cfg(unix)]
 fn a_child_that_lives_on_does_not_keep_its_parents_seat() {
     let place = Place::new();
     let mut parent = Actor::start(&place, "parent");
@@ -538,6 +573,7 @@ fn a_child_that_lives_on_does_not_keep_its_parents_seat() {
     assert_eq!(state, ProducerState::Dead { pid });
 }
 
+#[cfg(unix)]
 fn parent(place: &Path) {
     let producer = stream(place).producer::<u64>().unwrap();
     // SAFETY: this process has one thread.
@@ -618,6 +654,7 @@ fn watcher(place: &Path) {
 }
 
 /// Tries to open and to create with no descriptor left, then with one, and so on.
+#[cfg(unix)]
 fn spender(place: &Path) {
     let few = libc::rlimit { rlim_cur: 64, rlim_max: 64 };
     // SAFETY: the limit lives through the call.
@@ -647,19 +684,6 @@ fn spender(place: &Path) {
     }
 }
 
-impl Actor {
-    /// Stops it, and waits until it is stopped.
-    fn stop(&self) {
-        self.signal(libc::SIGSTOP);
-        let mut status = 0;
-        // SAFETY: the status lives through the call.
-        #[allow(unsafe_code)]
-        let stopped = unsafe { libc::waitpid(self.pid() as i32, &raw mut status, libc::WUNTRACED) };
-        assert_eq!(stopped, self.pid() as i32);
-        assert!(libc::WIFSTOPPED(status));
-    }
-}
-
 /// The next so many frames: each holds its position.
 fn counted(producer: &annulus::Producer<u64>, count: u64) -> Vec<u64> {
     (producer.position()..producer.position() + count).collect()
@@ -679,7 +703,7 @@ fn a_recorder_gets_every_frame_whatever_viewers_do() {
             let block = counted(&producer, ring / 10);
             producer.push_wait(&block, Some(LONG)).unwrap();
         }
-        viewer.signal(libc::SIGCONT);
+        viewer.go_on();
     }
     let (position, breaches) = (producer.position(), producer.breaches());
     producer.finish();
@@ -718,7 +742,7 @@ fn a_stopped_recorder_is_waited_for() {
             Err(Error::NoSeat { holders, .. }) => assert_eq!(holders, [recorder.pid()]),
             other => panic!("{other:?}"),
         }
-        recorder.signal(libc::SIGCONT);
+        recorder.go_on();
         producer.push_wait(&block, Some(LONG)).unwrap();
     }
     let (position, breaches) = (producer.position(), producer.breaches());
@@ -746,7 +770,7 @@ fn a_stopped_recorder_is_overtaken_and_told() {
     let (position, breaches) = (producer.position(), producer.breaches());
     assert_eq!((status.breaches, breaches.times), (breaches, 1));
     producer.finish();
-    recorder.signal(libc::SIGCONT);
+    recorder.go_on();
     let (said, lost) = (recorder.line(), breaches.frames);
     assert!(
         said.starts_with(&format!("{} frames, lost {lost} at [\"", position - lost)),
@@ -787,7 +811,7 @@ fn a_killed_recorder_holds_nobody_up() {
             recorder.kill();
             // A reader's lock on the dead one's seat is nobody who lives.
             let object = std::fs::File::open(&producer.info().path).unwrap();
-            assert!(support::lock(&object, libc::F_RDLCK, (1 << 40) + 1));
+            assert!(support::lock(&object, support::Lock::Shared, (1 << 40) + 1));
             let until = Instant::now() + LONG;
             while let Err(error) = producer.push(&block) {
                 assert_eq!(error, PushError::Full);
@@ -798,8 +822,10 @@ fn a_killed_recorder_holds_nobody_up() {
         producer.push(&block).unwrap();
         assert_eq!(support::word(&producer.info().path, 0x60, 0x380), u64::MAX, "readers are still hurried");
     }
+    let held = place.hold("r");
     drop(producer);
     place.open("r").remove().unwrap();
+    drop(held);
 
     // Where nobody is waited for, the dead are not counted either.
     let mut producer = recorded(place.path(), AtLimit::Overwrite).producer::<u64>().unwrap();
@@ -811,14 +837,16 @@ fn a_killed_recorder_holds_nobody_up() {
         producer.push(&block).unwrap();
     }
     assert_eq!(producer.breaches().frames, 0, "a dead one was overtaken");
+    let held = place.hold("r");
     drop(producer);
     assert_eq!(place.objects(), ["r@v1.l1"], "what it had not recorded can be salvaged");
     let mut heir = place.open("r").lossless().start(Start::Oldest).observer::<u64>().unwrap();
     assert!(heir.try_read(&mut [0; 10]).is_ok());
-    drop(heir);
+    drop((heir, held));
     assert!(place.objects().is_empty(), "its seat was left in order");
 }
 
+#[cfg(unix)]
 fn forking_recorder(place: &Path) {
     let mut reader = annulus::open("r").directory(place).lossless().observer::<u64>().unwrap();
     // SAFETY: this process has one thread.
@@ -844,6 +872,7 @@ fn forking_recorder(place: &Path) {
     say(reader.try_read(&mut [0; 100]).unwrap().lost_before);
 }
 
+#[cfg(unix)]
 fn a_forked_recorder_has_no_seat() {
     let place = Place::new();
     let mut producer = recorded(place.path(), AtLimit::Full).producer::<u64>().unwrap();
@@ -859,6 +888,7 @@ fn a_forked_recorder_has_no_seat() {
 }
 
 /// A program that closes all descriptors loses its seat: it must not keep frames, nor move another's cursor.
+#[cfg(unix)]
 fn a_recorder_whose_lock_was_closed_learns_of_it() {
     let place = Place::new();
     let mut producer = recorded(place.path(), AtLimit::Full).producer::<u64>().unwrap();
@@ -894,6 +924,7 @@ fn a_recorder_whose_lock_was_closed_learns_of_it() {
 }
 
 /// This process's descriptors of the object with that device and inode.
+#[cfg(unix)]
 fn opens_of(object: (u64, u64)) -> Vec<i32> {
     let all = std::fs::read_dir("/proc/self/fd").unwrap().map(|entry| entry.unwrap().path());
     // Not by its link: that has the name from before there was a name.
@@ -903,6 +934,7 @@ fn opens_of(object: (u64, u64)) -> Vec<i32> {
 }
 
 /// Not that it may not, nor that something is not there.
+#[cfg(unix)]
 fn who_has_no_descriptors_left_is_told_so() {
     let place = Place::new();
     let mut spender = Actor::start(&place, "spender");

@@ -7,6 +7,7 @@ use annulus::{
     Complex, Error, Existing, Kind, ProducerState, PushError, ReadError, Role, Scope, Start, Strategy, Wait,
 };
 use bytemuck::{Pod, Zeroable};
+#[cfg(unix)]
 use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
@@ -55,7 +56,7 @@ fn what_a_stream_says_of_itself_arrives() {
         .device("Holter, serial 12")
         .metadata_json("{\"lead\":1}")
         .start_time(start)
-        .keep(true)
+        .keep(support::keeps())
         .producer::<i16>()
         .unwrap();
     let status = place.open("ecg@v7").status().unwrap();
@@ -64,7 +65,12 @@ fn what_a_stream_says_of_itself_arrives() {
     assert_eq!((info.full_name().as_str(), info.version, info.kind), ("ecg@v7", 7, Kind::Broadcast));
     assert_eq!((info.channels, info.rate, info.device.as_str()), (vec![lead], 360.0, "Holter, serial 12"));
     assert_eq!((info.metadata_json.as_str(), info.start_time), ("{\"lead\":1}", Some(start)));
-    assert!(info.capacity >= 21_600 && info.contiguous == support::mirrors() && info.keep && info.observable);
+    assert!(
+        info.capacity >= 21_600
+            && info.contiguous == support::mirrors()
+            && info.keep == support::keeps()
+            && info.observable
+    );
     assert_eq!(info.requested, 21_600);
     assert_eq!(status.producer, ProducerState::Live { pid: std::process::id() });
     assert_eq!(status.attached.len(), 1);
@@ -161,6 +167,9 @@ fn other_parameters_win_over_viewers_but_not_over_a_producer() {
 
 #[test]
 fn what_to_do_with_what_exists_is_the_creators_choice() {
+    if !support::keeps() {
+        return; // it is about what stays; over files it runs
+    }
     let place = Place::new();
     let stream =
         |existing| place.create("s").channels(channels(1)).existing(existing).keep(true).producer::<u8>();
@@ -202,7 +211,7 @@ fn finish_is_final() {
 
 #[test]
 fn the_last_one_removes_unless_told_to_keep() {
-    for keep in [false, true] {
+    for keep in [false, support::keeps()] {
         for producer_first in [false, true] {
             let place = Place::new();
             let producer = place.create("s").channels(channels(1)).keep(keep).producer::<u8>().unwrap();
@@ -622,6 +631,7 @@ fn a_full_table_says_who_sits_there() {
 }
 
 #[test]
+#[cfg(unix)] // it reads /proc
 fn readers_cannot_write_to_samples_and_positions() {
     let place = Place::new();
     let producer = place.create("s").channels(channels(1)).capacity(4096).producer::<u8>().unwrap();
@@ -661,7 +671,8 @@ fn readers_cannot_write_to_samples_and_positions() {
 #[test]
 fn removing_is_refused_while_somebody_holds_the_name() {
     let place = Place::new();
-    let mut producer = place.create("s").channels(channels(1)).keep(true).producer::<u8>().unwrap();
+    let mut producer =
+        place.create("s").channels(channels(1)).keep(support::keeps()).producer::<u8>().unwrap();
     producer.push(&[1]).unwrap();
     let mut viewer = place.open("s").start(Start::Oldest).observer::<u8>().unwrap();
     assert!(matches!(place.open("s").remove().unwrap_err(), Error::WriterBusy { .. }));
@@ -815,6 +826,7 @@ fn nobody_pushes_on_when_two_removed_it_by_force() {
 }
 
 #[test]
+#[cfg(unix)] // modes
 fn what_all_users_share_lies_apart_with_its_own_access() {
     use std::os::unix::fs::PermissionsExt;
     let place = Place::new();
@@ -964,6 +976,9 @@ fn a_producer_that_polls_for_space_is_noticed() {
 /// What a remover left half done: the object is retired and still has its name.
 #[test]
 fn a_removal_that_stopped_half_way_is_finished() {
+    if !support::keeps() {
+        return; // it is about what stays; over files it runs
+    }
     let place = Place::new();
     let stream = || place.create("s").channels(channels(1)).capacity(512);
     let retire = || {
@@ -1024,15 +1039,18 @@ fn waiting_for_space_ends_with_the_stream() {
 /// A lock that a mere reader may place bars the way, and cannot be taken for a holder.
 #[test]
 fn who_bars_the_way_is_not_taken_for_a_holder() {
+    if !support::keeps() {
+        return; // it is about what stays; over files it runs
+    }
     let place = Place::new();
     let stream = || place.create("s").channels(channels(1)).capacity(512).gate_timeout(SHORT);
     drop(stream().keep(true).producer::<i16>().unwrap());
     let object = std::fs::File::open(place.path().join("s@v1.l1")).unwrap();
-    assert!(support::lock(&object, libc::F_RDLCK, 1 << 40));
+    assert!(support::lock(&object, support::Lock::Shared, 1 << 40));
     let refused = place.open("s").producer::<i16>().unwrap_err();
     assert!(matches!(refused, Error::Barred { .. }), "{refused}");
     assert!(refused.to_string().contains("by force"), "{refused}");
-    assert!(support::lock(&object, libc::F_RDLCK, 1 << 41));
+    assert!(support::lock(&object, support::Lock::Shared, 1 << 41));
     let refused = place.open("s").gate_timeout(SHORT).remove().unwrap_err();
     assert!(matches!(refused, Error::GateBusy { .. }), "{refused}");
     place.open("s").gate_timeout(SHORT).remove_forcibly().unwrap();
@@ -1043,7 +1061,7 @@ fn who_bars_the_way_is_not_taken_for_a_holder() {
     let producer = queue().producer::<i16>().unwrap();
     let _viewer = place.open("q").observer::<i16>().unwrap();
     let object = std::fs::File::open(&producer.info().path).unwrap();
-    assert!(support::lock(&object, libc::F_RDLCK, (1 << 40) + 1));
+    assert!(support::lock(&object, support::Lock::Shared, (1 << 40) + 1));
     let refused = place.open("q").consumer::<i16>().unwrap_err();
     assert!(matches!(refused, Error::Barred { .. }), "{refused}");
 }
@@ -1060,6 +1078,9 @@ fn a_stream_without_seats_for_observers_says_so() {
 /// Nor is a holder who dies at the very moment in which we ask.
 #[test]
 fn who_dies_is_not_taken_for_one_who_bars_the_way() {
+    if !support::keeps() {
+        return; // it is about what stays; over files it runs
+    }
     let place = Place::new();
     drop(place.create("s").keep(true).producer::<u64>().unwrap());
     let object = std::fs::File::options().read(true).write(true).open(place.path().join("s@v1.l1")).unwrap();
@@ -1068,8 +1089,8 @@ fn who_dies_is_not_taken_for_one_who_bars_the_way() {
         threads.spawn(|| {
             while !done.load(Relaxed) {
                 // As the kernel does it for one who is killed: outside of the gate.
-                if support::lock(&object, libc::F_WRLCK, 1 << 40) {
-                    support::lock(&object, libc::F_UNLCK, 1 << 40);
+                if support::lock(&object, support::Lock::Exclusive, 1 << 40) {
+                    support::lock(&object, support::Lock::None, 1 << 40);
                 }
             }
         });

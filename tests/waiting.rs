@@ -6,7 +6,9 @@ mod support;
 use annulus::{ReadError, Start, Strategy, Wait, WaitSet};
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+#[cfg(unix)]
+use std::time::Instant;
 use support::actor::{self, Actor, say};
 use support::{Place, readable};
 
@@ -17,9 +19,12 @@ fn main() -> ExitCode {
         play,
         tests![
             a_set_notices_a_killed_producer,
+            #[cfg(unix)]
             a_forked_child_does_not_wait,
             an_event_loop_is_told_of_a_killed_producer,
+            #[cfg(unix)]
             handles_that_leave_take_everything_along,
+            #[cfg(unix)]
             a_forked_child_has_an_event_loop_of_its_own,
         ],
     )
@@ -42,8 +47,11 @@ fn play(role: &str, place: &Path) {
             say("pushed");
             std::thread::sleep(10 * LONG);
         }
+        #[cfg(unix)]
         "forker" => forker(place),
+        #[cfg(unix)]
         "leaver" => leaver(place),
+        #[cfg(unix)]
         "polling forker" => polling_forker(place),
         other => panic!("no role {other}"),
     }
@@ -58,9 +66,11 @@ fn a_set_notices_a_killed_producer() {
     let mut out = [0; 8];
     let quiet = |name: &str| stream(place.path(), name).producer::<u64>().unwrap();
     let _producers = [quiet("a"), quiet("b")];
+    let mut held = None;
     for round in 0..3 {
         let mut actor = Actor::start(&place, "producer");
         assert_eq!(actor.line(), "pushed");
+        held = held.or_else(|| place.hold("killed"));
         let viewer = |name: &str| place.open(name).observer::<u64>().unwrap();
         let mut viewers = [viewer("a"), viewer("killed"), viewer("b")];
         let mut late = place.open("killed").start(Start::Oldest).observer::<u64>().unwrap();
@@ -87,6 +97,7 @@ fn a_set_notices_a_killed_producer() {
     place.open("killed").remove().unwrap();
 }
 
+#[cfg(unix)]
 fn a_forked_child_does_not_wait() {
     let place = Place::new();
     let mut forker = Actor::start(&place, "forker");
@@ -96,6 +107,7 @@ fn a_forked_child_does_not_wait() {
 }
 
 /// In a process of one thread, as `fork` wants it.
+#[cfg(unix)]
 fn forker(place: &Path) {
     let names = ["a", "b"];
     let mut producers = names.map(|name| stream(place, name).producer::<u64>().unwrap());
@@ -155,6 +167,7 @@ fn an_event_loop_is_told_of_a_killed_producer() {
     }
 }
 
+#[cfg(unix)]
 fn handles_that_leave_take_everything_along() {
     let place = Place::new();
     let mut actor = Actor::start(&place, "leaver");
@@ -163,6 +176,7 @@ fn handles_that_leave_take_everything_along() {
 }
 
 /// How many threads of the library's, and how many descriptors.
+#[cfg(unix)]
 fn belongings() -> (usize, usize) {
     let comm = |task: std::io::Result<std::fs::DirEntry>| {
         std::fs::read_to_string(task.ok()?.path().join("comm")).ok()
@@ -172,6 +186,7 @@ fn belongings() -> (usize, usize) {
     (ours, std::fs::read_dir("/proc/self/fd").unwrap().count())
 }
 
+#[cfg(unix)]
 fn leaver(place: &Path) {
     let mut producer = stream(place, "s").readers(30).producer::<u64>().unwrap();
     let before = belongings();
@@ -204,6 +219,7 @@ fn leaver(place: &Path) {
     say(format!("{threads} thread, {more} descriptors for 20 handles; then {}, {left}", belongings().0));
 }
 
+#[cfg(unix)]
 fn a_forked_child_has_an_event_loop_of_its_own() {
     let place = Place::new();
     let mut forker = Actor::start(&place, "polling forker");
@@ -212,6 +228,7 @@ fn a_forked_child_has_an_event_loop_of_its_own() {
     assert!(forker.child.wait().unwrap().success());
 }
 
+#[cfg(unix)]
 fn polling_forker(place: &Path) {
     let open =
         |name: &str| annulus::open(name).directory(place).observer::<u64>().unwrap().polled(1).unwrap();

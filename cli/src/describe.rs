@@ -152,7 +152,7 @@ pub(crate) fn status(status: &Status) -> Value {
         })) } else { None },
         "observable": info.observable,
         "keep": info.keep,
-        "memory": info.memory.to_string(),
+        "memory": memory(info),
         "earlier_boot": info.earlier_boot,
         "bytes": info.bytes,
         "access": json!({ "system": info.scope == annulus::Scope::System, "owner": info.owner, "group": info.group, "mode": format!("{:o}", info.mode) }),
@@ -230,6 +230,21 @@ pub(crate) fn utc(time: SystemTime) -> String {
     let year = year + era * 400 + i64::from(month <= 2);
     let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
+/// Where its memory is, for who opens it by itself.
+#[cfg(unix)]
+pub(crate) fn memory(info: &Info) -> String {
+    info.memory.to_string()
+}
+
+/// Where its memory is.
+#[cfg(windows)]
+pub(crate) fn memory(info: &Info) -> String {
+    match info.backend {
+        annulus::Backend::File => format!("file:{}", info.path.display()),
+        _ => "Windows' page file".to_owned(),
+    }
 }
 
 #[cfg(test)]

@@ -41,6 +41,7 @@ impl From<annulus::Error> for Failure {
     }
 }
 
+#[cfg(unix)]
 impl From<annulus::shm::Error> for Failure {
     fn from(error: annulus::shm::Error) -> Self {
         Self::Failed(error.to_string())

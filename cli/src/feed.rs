@@ -97,7 +97,7 @@ impl Feed {
         };
         let producer = builder.producer_bytes(format)?;
         let info = producer.info();
-        if info.owner != uzers::get_effective_uid() {
+        if !users::me(info.owner) {
             note(format!("{}: carrying on the stream of user {}", info.full_name(), users::user(info.owner)));
         }
         Ok(Self {

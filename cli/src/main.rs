@@ -8,6 +8,10 @@ mod describe;
 mod failure;
 mod feed;
 mod files;
+#[cfg(unix)]
+mod foreign;
+#[cfg(windows)]
+#[path = "foreign_windows.rs"]
 mod foreign;
 mod names;
 mod output;
@@ -36,7 +40,11 @@ use std::process::ExitCode;
 #[derive(Debug, Parser)]
 #[command(name = "annulus", version, arg_required_else_help = true)]
 #[command(
-    after_help = "Streams live in /dev/shm/annulus-<uid>, with --system in /dev/shm, or where ANNULUS_DIR says."
+    after_help = if cfg!(windows) {
+        "Streams live in %LOCALAPPDATA%\\annulus, with --system in %ProgramData%\\annulus, or where ANNULUS_DIR says."
+    } else {
+        "Streams live in /dev/shm/annulus-<uid>, with --system in /dev/shm, or where ANNULUS_DIR says."
+    }
 )]
 struct Cli {
     #[command(subcommand)]

@@ -4,7 +4,6 @@ use crate::failure::Failure;
 use crate::print::Csv;
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::AsFd;
 
 /// Stdout, without std's line buffer in between.
 #[derive(Debug)]
@@ -17,8 +16,7 @@ pub(crate) struct Output {
 
 impl Output {
     pub(crate) fn stdout() -> io::Result<Self> {
-        let file = File::from(io::stdout().as_fd().try_clone_to_owned()?);
-        Ok(Self { file, csv: None, text: Vec::new() })
+        Ok(Self { file: unbuffered(io::stdout())?, csv: None, text: Vec::new() })
     }
 
     /// Writes lines of that form from now on. Its header comes first, unless it would be the last one again.
@@ -37,4 +35,16 @@ impl Output {
         csv.lines(lane, position, frames, &mut self.text);
         Ok(self.file.write_all(&self.text)?)
     }
+}
+
+/// What a standard stream reads from or writes to, without std's buffer in between.
+#[cfg(unix)]
+pub(crate) fn unbuffered(stream: impl std::os::fd::AsFd) -> io::Result<File> {
+    stream.as_fd().try_clone_to_owned().map(File::from)
+}
+
+/// What a standard stream reads from or writes to, without std's buffer in between.
+#[cfg(windows)]
+pub(crate) fn unbuffered(stream: impl std::os::windows::io::AsHandle) -> io::Result<File> {
+    stream.as_handle().try_clone_to_owned().map(File::from)
 }

@@ -18,21 +18,33 @@ pub(crate) struct Sharing {
     #[arg(long, requires = "system", value_parser = mode)]
     mode: Option<u32>,
     /// What its memory is. A file lies in the directory that ANNULUS_DIR says, which may be on any disk
-    #[arg(long, value_enum, default_value_t = Memory::Posix)]
+    #[arg(long, value_enum, default_value_t = Memory::USUAL)]
     backend: Memory,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Memory {
     /// A POSIX object: a file on a tmpfs
+    #[cfg(unix)]
     Posix,
     /// A file
     File,
     /// A System V segment
+    #[cfg(unix)]
     SystemV,
     /// An object of the crate shared_memory
-    #[cfg(feature = "portable")]
+    #[cfg(all(unix, feature = "portable"))]
     Portable,
+    /// A section of Windows' page file
+    #[cfg(windows)]
+    PageFile,
+}
+
+impl Memory {
+    #[cfg(unix)]
+    const USUAL: Self = Self::Posix;
+    #[cfg(windows)]
+    const USUAL: Self = Self::PageFile;
 }
 
 impl Sharing {
@@ -42,9 +54,10 @@ impl Sharing {
             builder = builder.scope(Scope::System);
         }
         builder = match self.backend {
-            Memory::Posix => builder,
+            Memory::USUAL => builder,
+            #[cfg(unix)]
             Memory::SystemV => builder.backend(Backend::SystemV),
-            #[cfg(feature = "portable")]
+            #[cfg(all(unix, feature = "portable"))]
             Memory::Portable => builder.backend(Backend::Portable),
             Memory::File => {
                 let missing =

@@ -1,8 +1,11 @@
 //! Ctrl-C: a flag that the commands look at between two steps.
 
+#[cfg(unix)]
+pub(crate) use signal_hook::consts::SIGHUP;
+pub(crate) use signal_hook::consts::SIGINT;
 use signal_hook::consts::SIGTERM;
-pub(crate) use signal_hook::consts::{SIGHUP, SIGINT};
 use signal_hook::flag;
+#[cfg(unix)]
 use std::fs;
 use std::io;
 use std::sync::Arc;
@@ -23,6 +26,7 @@ impl Stop {
         let stop = Self::default();
         stop.watch(SIGINT)?;
         stop.watch(SIGTERM)?;
+        #[cfg(unix)]
         if !hangup_is_ignored() {
             stop.watch(SIGHUP)?;
         }
@@ -80,6 +84,7 @@ impl Stop {
 }
 
 /// Whether we run under nohup, which wants us to outlive the terminal: a handler of ours would undo that.
+#[cfg(unix)]
 fn hangup_is_ignored() -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

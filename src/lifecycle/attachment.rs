@@ -10,6 +10,7 @@ use crate::seat::{self, Role, Seat, has_ended};
 use crate::segment::Segment;
 use crate::shm::directory::Access;
 use crate::shm::home::Home;
+#[cfg(unix)]
 use crate::shm::system;
 use crate::shm::lock::{LockFile, Mode};
 use crate::shm::store::Store;
@@ -18,7 +19,6 @@ use crate::wait::SLICE;
 use core::cell::Cell;
 use core::time::Duration;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -71,13 +71,14 @@ impl Attachment {
     }
 
     /// A descriptor of the object for somebody else: not ours, whose locks would live on with it.
-    pub(crate) fn share(&self) -> Result<OwnedFd, Error> {
+    #[cfg(unix)]
+    pub(crate) fn share(&self) -> Result<system::Given, Error> {
         let shared = if self.lock.is_intact() {
             system::reopen(&self.lock, true)
         } else {
-            Err(io::Error::from_raw_os_error(libc::EBADF))
+            Err(system::closed())
         };
-        shared.map(OwnedFd::from).map_err(|error| Error::os("open again", &self.home.path(), error))
+        shared.map(system::Given::from).map_err(|error| Error::os("open again", &self.home.path(), error))
     }
 
     /// Which of the lossless readers this one is, if it is one.

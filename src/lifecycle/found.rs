@@ -70,10 +70,10 @@ impl Opened {
         let lock = match lock {
             Ok(lock) => lock,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) if error.raw_os_error() == Some(libc::ELOOP) => {
+            Err(error) if system::is_link(&error) => {
                 return not_ours("it is a symbolic link".into());
             }
-            Err(error) if matches!(error.raw_os_error(), Some(libc::EISDIR | libc::ENXIO)) => {
+            Err(error) if system::is_no_file(&error) => {
                 return not_ours("it is not a regular file".into());
             }
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
@@ -337,7 +337,7 @@ fn read_descriptor(store: &Store, file: &File) -> io::Result<Result<Descriptor, 
     Ok(Descriptor::decode(&bytes, object_bytes))
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, unix, not(loom)))] // what it keeps has a name on a tmpfs
 mod tests {
     use super::super::tests::Place;
     use super::*;

@@ -22,7 +22,7 @@ use crate::shm::directory::{Access, Directory};
 use crate::shm::home::{Backend, Home};
 use crate::shm::leader;
 use crate::shm::lock::{LockFile, Mode};
-use crate::shm::store::{Led, Made, Store};
+use crate::shm::store::{Led, Made, Store, is_no_space};
 use crate::shm::system::{self, Unnamed};
 use crate::sync::Ordering::SeqCst;
 use crate::time::monotonic_ns;
@@ -193,7 +193,7 @@ pub(crate) fn create(
     loop {
         let home = Home::named(&directory, name);
         let Some(found) = Opened::find(&home, true)? else {
-            let made = |bytes| make(&directory, object, bytes, &home.path());
+            let made = |bytes| make(&directory, object, bytes, &home);
             let built = build(wanted, role, directory.path(), made);
             match built.and_then(|built| Ok((directory.link(&built.made.file, &directory.object(name))?, built))) {
                 Ok((true, built)) => {
@@ -268,22 +268,24 @@ pub(crate) fn create(
     }
 }
 
-/// An object of `bytes` in `directory`, without a name. It is to be at `path`.
-#[cfg_attr(not(feature = "portable"), allow(unused_variables, reason = "who leads to it need not know its path"))]
-fn make(directory: &Directory, wanted: &Wanted<'_>, bytes: u64, path: &Path) -> Result<Made, Error> {
-    if !wanted.backend.is_in_one_piece() {
+/// An object of `bytes` in `directory`, without a name. It is to be found at `home`.
+fn make(directory: &Directory, wanted: &Wanted<'_>, bytes: u64, home: &Home) -> Result<Made, Error> {
+    if !wanted.backend.is_elsewhere() {
         return directory.create_unnamed(bytes, wanted.access).map(Made::of_file);
     }
+    #[cfg(windows)]
+    let no_space = || Error::NoSpace { need: bytes, free: system::free_memory(), path: "the page file".into() };
+    #[cfg(unix)]
+    let no_space = || directory.no_space(bytes);
+    #[cfg(windows)]
+    if bytes > system::free_memory() {
+        return Err(no_space());
+    }
     let file = directory.create_unnamed(leader::BYTES as u64, wanted.access)?;
-    let instance = wanted.descriptor.instance;
-    let (made, what) = match wanted.backend {
-        #[cfg(feature = "portable")]
-        Backend::Portable => (Made::of_portable(file, bytes, instance, path), "make an object of shared_memory for"),
-        _ => (Made::of_segment(file, bytes, instance), "make a System V segment for"),
-    };
-    made.map_err(|error| match error.raw_os_error() {
-        Some(libc::ENOSPC | libc::ENOMEM | libc::EINVAL | libc::EFAULT) => directory.no_space(bytes),
-        _ => Error::os(what, directory.path(), error),
+    let made = Made::elsewhere(file, wanted.backend, bytes, wanted.descriptor.instance, home);
+    made.map_err(|error| match is_no_space(&error) {
+        true => no_space(),
+        false => Error::os("make memory for a stream in", directory.path(), error),
     })
 }
 

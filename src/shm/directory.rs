@@ -5,14 +5,12 @@
 //! initialised, and only then linked: the name never shows a half-made segment. How is the system's matter
 //! ([`system`]); whom to trust, and what to say, is decided here.
 
-#![allow(unsafe_code)]
-
+use super::owner;
 use super::system::{self, OpenDirectory, Unnamed};
 use crate::error::Error;
 use crate::name::Name;
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -56,19 +54,12 @@ pub(crate) struct Directory {
 
 /// What has a name in a directory.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Entry {
+pub(crate) struct Entry {
     /// The device and inode.
-    pub(super) object: (u64, u64),
-    pub(super) owner: u32,
-    pub(super) group: u32,
-    pub(super) mode: u32,
-}
-
-impl Entry {
-    pub(super) fn of(found: &fs::Metadata) -> Self {
-        let object = (found.dev(), found.ino());
-        Self { object, owner: found.uid(), group: found.gid(), mode: found.mode() }
-    }
+    pub(crate) object: (u64, u64),
+    pub(crate) owner: u32,
+    pub(crate) group: u32,
+    pub(crate) mode: u32,
 }
 
 /// Who may use an object, as far as its creator says.
@@ -88,7 +79,7 @@ pub(crate) fn default_path(scope: Scope) -> PathBuf {
 }
 
 fn private_path() -> PathBuf {
-    system::private_path(effective_uid())
+    system::private_path()
 }
 
 fn is_private(path: &Path, scope: Scope) -> bool {
@@ -99,12 +90,6 @@ fn is_private(path: &Path, scope: Scope) -> bool {
 fn whole(path: Option<&Path>, scope: Scope) -> Result<PathBuf, Error> {
     let path = path.map_or_else(|| default_path(scope), Path::to_path_buf);
     std::path::absolute(&path).map_err(|error| Error::os("find the directory", &path, error))
-}
-
-/// This process's effective user.
-pub(crate) fn effective_uid() -> u32 {
-    // SAFETY: geteuid has no preconditions and cannot fail.
-    unsafe { libc::geteuid() }
 }
 
 impl Directory {
@@ -119,7 +104,7 @@ impl Directory {
             if !is_private(&path, scope) {
                 return Err(Error::os("find the directory", &path, io::ErrorKind::NotFound.into()));
             }
-            match fs::DirBuilder::new().mode(0o700).create(&path) {
+            match owner::make_private(&path) {
                 Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
                     return Err(Error::os("make the private directory", &path, error));
                 }
@@ -129,6 +114,7 @@ impl Directory {
     }
 
     /// The private directory, whatever `$ANNULUS_DIR` says: the same for all of the user's processes.
+    #[cfg(unix)]
     pub(super) fn private() -> Result<Self, Error> {
         Self::open(Some(&private_path()), Scope::User, Medium::Memory)
     }
@@ -169,26 +155,9 @@ impl Directory {
             }
             other => other.map_err(|error| Error::os("open the directory", path, error))?,
         };
-        let found = here.metadata().map_err(|error| Error::os("look at the directory", path, error))?;
-        let (me, owner, mode) = (effective_uid(), found.uid(), found.mode() & 0o7777);
-        let others_write = mode & 0o022 != 0;
-        match scope {
-            Scope::User if owner != me => {
-                return unfit(format!(
-                    "it belongs to user {owner}, not to you ({me}): set ANNULUS_DIR to one of your own"
-                ));
-            }
-            Scope::User if others_write => {
-                return unfit(format!("others may write to it (mode {mode:o}): run chmod 700 on it"));
-            }
-            // Who owns the directory may take anybody's name away.
-            Scope::System if owner != 0 && owner != me => {
-                return unfit(format!("it belongs to user {owner}; one that all users share belongs to root"));
-            }
-            Scope::System if others_write && mode & 0o1000 == 0 => {
-                return unfit(format!("anybody may remove anything there (mode {mode:o}): run chmod 1777 on it"));
-            }
-            _ => {}
+        let distrust = here.distrust(scope).map_err(|error| Error::os("look at the directory", path, error))?;
+        if let Some(why) = distrust {
+            return unfit(why);
         }
         if let Some(why) = here.unfit(medium).map_err(|error| Error::os("ask for the file system of", path, error))? {
             return unfit(why.into());
@@ -211,14 +180,15 @@ impl Directory {
 
     /// The file name of the object for `name`.
     pub(crate) fn object(&self, name: &Name) -> String {
-        match self.scope {
+        system::to_file_name(match self.scope {
             Scope::User => name.object(),
             Scope::System => format!("{SYSTEM_PREFIX}{}", name.object()),
-        }
+        })
     }
 
     /// The name, and the layout, that an object's file name says.
     pub(crate) fn name_of(&self, object: &str) -> Option<(Name, u32)> {
+        let object = &*system::of_file_name(object);
         match self.scope {
             Scope::User => Name::from_object(object),
             Scope::System => Name::from_object(object.strip_prefix(SYSTEM_PREFIX)?),
@@ -231,7 +201,7 @@ impl Directory {
         match self.here.entry(object) {
             Ok(Entry { owner, group, mode, .. }) => {
                 let mode = mode & 0o7777;
-                Error::NotAllowed { path, operation, user: effective_uid(), owner, group, mode }
+                Error::NotAllowed { path, operation, user: owner::effective_uid(), owner, group, mode }
             }
             Err(error) => Error::os(operation, &path, error),
         }
@@ -243,10 +213,9 @@ impl Directory {
             return Err(self.no_space(bytes));
         }
         let object = self.here.make().map_err(|error| Error::os("make an object in", &self.path, error))?;
-        let length = libc::off_t::try_from(bytes).map_err(|_| self.no_space(bytes))?;
-        object.allocate(length).map_err(|error| match error.raw_os_error() {
-            Some(libc::ENOSPC | libc::EFBIG | libc::ENOMEM | libc::EDQUOT) => self.no_space(bytes),
-            _ => Error::os("allocate an object in", &self.path, error),
+        object.allocate(bytes).map_err(|error| match system::is_no_space(&error) {
+            true => self.no_space(bytes),
+            false => Error::os("allocate an object in", &self.path, error),
         })?;
         self.grant(&object, self.usual(access))?;
         Ok(object)
@@ -254,32 +223,17 @@ impl Directory {
 
     /// Without a word its owner alone, or the group as a reader.
     pub(crate) fn usual(&self, access: Access) -> Access {
-        let usual = if self.is_shared() { 0o640 } else { 0o600 };
-        Access { mode: access.mode.or(Some(usual)), ..access }
+        owner::usual(access, self.is_shared())
     }
 
     /// Whether that is the access to `object` already.
     pub(crate) fn grants(&self, object: &File, access: Access) -> bool {
-        object.metadata().is_ok_and(|found| {
-            access.group.is_none_or(|group| group == found.gid())
-                && access.mode.is_none_or(|mode| mode == found.mode() & 0o7777)
-        })
+        owner::grants(object, access)
     }
 
     /// Lets those use `object` who may, as far as `access` says.
     pub(crate) fn grant(&self, object: &File, access: Access) -> Result<(), Error> {
-        if let Some(group) = access.group {
-            std::os::unix::fs::fchown(object, None, Some(group)).map_err(|error| match error.kind() {
-                io::ErrorKind::PermissionDenied => Error::parameter(format!(
-                    "you are not in group {group}, so you cannot give it a stream: choose one of your own (run id)"
-                )),
-                _ => Error::os("set the group of an object in", &self.path, error),
-            })?;
-        }
-        let Some(mode) = access.mode else { return Ok(()) };
-        object
-            .set_permissions(fs::Permissions::from_mode(mode)) // whatever the umask was
-            .map_err(|error| Error::os("set the mode of an object in", &self.path, error))
+        owner::grant(object, access, &self.path)
     }
 
     pub(crate) fn no_space(&self, bytes: u64) -> Error {
@@ -301,6 +255,7 @@ impl Directory {
     }
 
     /// Opens what has this name to write to it; makes it if nothing has.
+    #[cfg(unix)]
     pub(super) fn open_or_make(&self, name: &str) -> io::Result<File> {
         self.here.open_or_make(name)
     }
@@ -309,14 +264,13 @@ impl Directory {
     pub(crate) fn is_named(&self, name: &str, file: &File) -> io::Result<bool> {
         match self.here.entry(name) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            named => Ok(named?.object == Entry::of(&file.metadata()?).object),
+            named => Ok(named?.object == owner::entry(file)?.object),
         }
     }
 
     /// Whether we may take the name of `object` away: in a directory that all users share its owner may.
     pub(crate) fn may_unlink(&self, object: &File) -> bool {
-        let me = effective_uid();
-        me == 0 || object.metadata().is_ok_and(|found| found.uid() == me)
+        owner::may_unlink(object)
     }
 
     /// Removes the name, and the private directory with the last of them. Those who have the object open
@@ -349,33 +303,15 @@ impl Directory {
     }
 
     /// The names of the files that are locked for what is no file.
-    #[cfg(feature = "portable")]
+    #[cfg(all(unix, feature = "portable"))]
     pub(super) fn companions(&self) -> Vec<String> {
         let mut names = self.here.names().unwrap_or_default();
         names.retain(|name| name.starts_with(COMPANION));
         names
     }
 
-    /// Why an open file may not be taken for one of our objects; `None` if it may. Nobody may have a second name for
-    /// it. A user's own was made by the user; a system's may have been made by anybody, but who may write to it, and
-    /// so cut it off under its readers, was chosen by its owner: a group, never all.
+    /// Why an open file may not be taken for one of our objects; `None` if it may.
     pub(crate) fn distrust(&self, file: &File) -> io::Result<Option<String>> {
-        let found = file.metadata()?;
-        let me = effective_uid();
-        let not_to_write = match self.scope {
-            Scope::User => 0o022,
-            Scope::System => 0o002,
-        };
-        Ok(if !found.is_file() {
-            Some("it is not a regular file".into())
-        } else if self.scope == Scope::User && found.uid() != me && found.uid() != 0 {
-            Some(format!("it belongs to user {}, not to you ({me})", found.uid()))
-        } else if found.nlink() > 1 {
-            Some("it has a second name (hard link); remove the stream by force to be rid of it".into())
-        } else if found.mode() & not_to_write != 0 {
-            Some(format!("others may write to it (mode {:o})", found.mode() & 0o7777))
-        } else {
-            None
-        })
+        owner::distrust(file, self.scope)
     }
 }

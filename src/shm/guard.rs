@@ -5,7 +5,7 @@
 //! companion is locked in its stead.
 
 use super::companion::Companion;
-use super::directory::effective_uid;
+use super::owner::effective_uid;
 use super::lock::{LockFile, Mode};
 use super::mapping::Mapping;
 use super::memory::{Object, SharedMemory};

@@ -2,14 +2,15 @@
 
 use super::directory::{Directory, Scope};
 use super::lock::LockFile;
+#[cfg(unix)]
 use super::place::Place;
+#[cfg(unix)]
 use super::store::Store;
-use super::{native, system};
+use super::system;
 use crate::error::Error;
 use crate::name::Name;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -22,11 +23,14 @@ use std::sync::Arc;
 /// | `SystemV` | name | as `Posix`; `ipcs -m` shows it, `ipcrm` removes it | no: chunks are two slices |
 /// | `Portable` (a feature) | name | as `Posix`; the last one to leave removes it. Who removes it otherwise tells nobody | no: chunks are two slices |
 /// | `Anonymous` | whom a [descriptor](crate::Producer::share) is given | while anybody has one | yes |
+/// | `PageFile` | name | until the last one leaves, or dies: Windows keeps no memory that nobody has open | no |
+///
+/// Windows has `PageFile` and `File`, whose chunks are two slices there, too; other systems have all but `PageFile`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Backend {
     /// A POSIX shared memory object: a file on a tmpfs, in the [directory](crate::Builder::directory) for streams.
-    #[default]
+    #[cfg_attr(not(windows), default)]
     Posix,
     /// A file on any disk of this machine, in a [directory](crate::Builder::directory) that must be named. The system writes it
     /// back now and then, and a push may have to wait for that.
@@ -37,21 +41,35 @@ pub enum Backend {
     /// An object of the crate [`shared_memory`](https://docs.rs/shared_memory), beside a small file in the
     /// [directory](crate::Builder::directory) for streams that has the name and the locks. For its owner alone. With the
     /// feature `portable`.
-    #[cfg(feature = "portable")]
+    #[cfg(all(unix, feature = "portable"))]
     Portable,
     /// Memory without a name, sealed: nobody can cut it off, whoever has it. Linux only.
     Anonymous,
+    /// A section of Windows' page file, beside a small file in the [directory](crate::Builder::directory) for streams that has
+    /// the name and the locks. Windows only.
+    #[cfg_attr(windows, default)]
+    PageFile,
 }
 
 impl Backend {
-    /// Whether its memory can be mapped in one piece only.
-    pub(crate) fn is_in_one_piece(self) -> bool {
+    /// Whether this system has it.
+    pub(crate) fn is_there(self) -> bool {
+        self == Self::File || (self == Self::PageFile) == cfg!(windows)
+    }
+
+    /// Whether its memory is not the file that is found, but what that leads to.
+    pub(crate) fn is_elsewhere(self) -> bool {
         match self {
-            Self::SystemV => true,
-            #[cfg(feature = "portable")]
+            Self::SystemV | Self::PageFile => true,
+            #[cfg(all(unix, feature = "portable"))]
             Self::Portable => true,
             Self::Posix | Self::File | Self::Anonymous => false,
         }
+    }
+
+    /// Whether its memory can be mapped in pieces, and so twice, back to back.
+    pub(crate) fn maps_twice(self) -> bool {
+        !self.is_elsewhere() && !cfg!(windows)
     }
 }
 
@@ -60,6 +78,7 @@ impl Backend {
 pub(crate) enum Home {
     /// Under a file name in a directory.
     Named { directory: Directory, object: String },
+    #[cfg_attr(windows, allow(dead_code, reason = "there no stream is given"))]
     /// It has no name, or it does not matter here: who was given a descriptor has it. Not the descriptor of a
     /// [`LockFile`], which would keep the locks of its opener.
     Given(Arc<File>),
@@ -98,23 +117,12 @@ impl Home {
         matches!(self, Self::Named { directory, .. } if directory.is_shared())
     }
 
-    /// What the memory of the object is that `file` is.
-    pub(crate) fn backend(&self, store: &Store, file: &File) -> Backend {
-        if let Some(backend) = store.backend() {
-            return backend;
-        }
-        match file.metadata() {
-            Ok(found) if found.nlink() == 0 && native::is_sealed(file) == Some(true) => Backend::Anonymous,
-            _ if system::is_memory(file).unwrap_or(true) => Backend::Posix,
-            _ => Backend::File,
-        }
-    }
-
     /// Where the memory of the object is, for who opens it by itself.
+    #[cfg(unix)]
     pub(crate) fn memory(&self, store: &Store, file: &File) -> Place {
-        match (store, self.backend(store, file)) {
+        match (store, store.backend(file)) {
             (Store::SystemV { id, .. }, _) => Place::id(*id),
-            #[cfg(feature = "portable")]
+            #[cfg(all(unix, feature = "portable"))]
             (Store::Portable { memory, .. }, _) => Place::portable(memory.name()),
             (_, Backend::Anonymous) => Place::Anonymous,
             _ => Place::file(self.path()),
@@ -126,7 +134,7 @@ impl Home {
         LockFile::open(|| match self {
             Self::Named { directory, object } => directory.open_object(object, write),
             Self::Given(file) if file.metadata()?.is_file() => system::reopen(file, write),
-            Self::Given(_) => Err(io::Error::from_raw_os_error(libc::EISDIR)), // to open a device again may do anything
+            Self::Given(_) => Err(system::no_file()), // to open a device again may do anything
         })
     }
 
@@ -135,7 +143,7 @@ impl Home {
         match self {
             Self::Named { directory, .. } => directory.distrust(file),
             // It was given, not found: whose it is is the giver's matter. But nobody may cut it off under us.
-            Self::Given(_) if file.metadata()?.nlink() == 0 && native::is_sealed(file) != Some(true) => {
+            Self::Given(_) if system::can_be_cut_off(file)? => {
                 Ok(Some("it has no name and is not sealed: anybody who has it could cut it off".into()))
             }
             Self::Given(_) => Ok(None),

@@ -3,7 +3,10 @@
 
 #![allow(unsafe_code)]
 
-use super::directory::{Entry, Medium};
+pub(crate) use super::unix::*;
+
+use super::directory::{Entry, Medium, Scope};
+use super::owner::{self, effective_uid};
 use super::lock::LockFile;
 use super::native;
 use core::ops::Deref;
@@ -16,8 +19,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// Where the objects of `user` are, unless a caller names a directory.
-pub(super) fn private_path(user: u32) -> PathBuf {
+/// Where the objects of this user are, unless a caller names a directory.
+pub(super) fn private_path() -> PathBuf {
+    let user = effective_uid();
     PathBuf::from(format!("/dev/shm/annulus-{user}"))
 }
 
@@ -54,6 +58,11 @@ impl OpenDirectory {
         } else {
             Err(io::Error::from_raw_os_error(libc::EBADF))
         }
+    }
+
+    /// Why it may not be trusted with objects of `scope`.
+    pub(super) fn distrust(&self, scope: Scope) -> io::Result<Option<String>> {
+        Ok(owner::distrust_directory(&self.metadata()?, scope))
     }
 
     /// Why objects cannot be kept in it.
@@ -136,8 +145,7 @@ impl Unnamed {
     /// An object that never has a name, of `bytes` zeroes. Nobody can change its size.
     pub(crate) fn sealed(bytes: u64) -> io::Result<Self> {
         let object = Self(native::anonymous(false)?);
-        let length = libc::off_t::try_from(bytes).map_err(|_| io::Error::from_raw_os_error(libc::EFBIG))?;
-        object.allocate(length)?;
+        object.allocate(bytes)?;
         native::seal_size(&object.0)?;
         Ok(object)
     }
@@ -148,7 +156,8 @@ impl Unnamed {
     }
 
     /// Gives it `bytes` zeroes, which are there.
-    pub(super) fn allocate(&self, bytes: libc::off_t) -> io::Result<()> {
+    pub(super) fn allocate(&self, bytes: u64) -> io::Result<()> {
+        let bytes = libc::off_t::try_from(bytes).map_err(|_| io::Error::from_raw_os_error(libc::EFBIG))?;
         allocate(&self.0, 0, bytes)
     }
 }

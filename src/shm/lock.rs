@@ -10,25 +10,17 @@
 
 #![allow(unsafe_code)]
 
+pub(crate) use super::Mode;
 use crate::sync::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use crate::sync::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, fence};
 use core::mem::ManuallyDrop;
 use core::ops::Deref;
 use core::ptr;
-use core::time::Duration;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::sync::Once;
-use std::time::Instant;
-
-/// Kind of lock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mode {
-    Shared,
-    Exclusive,
-}
 
 /// As `flock` has it; the constants' type differs between systems.
 type Kind = libc::c_short;
@@ -100,19 +92,6 @@ impl LockFile {
             Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => Ok(false),
             Err(error) => Err(error),
         }
-    }
-
-    /// Takes the lock on `byte`, in small steps up to `deadline`. False: somebody does not get on.
-    pub(crate) fn lock_until(&self, byte: u64, mode: Mode, deadline: Instant) -> io::Result<bool> {
-        let mut pause = Duration::from_micros(50);
-        while !self.try_lock(byte, mode)? {
-            if Instant::now() >= deadline {
-                return Ok(false);
-            }
-            std::thread::sleep(pause);
-            pause = (pause * 2).min(Duration::from_millis(5));
-        }
-        Ok(true)
     }
 
     pub(crate) fn unlock(&self, byte: u64) -> io::Result<()> {

@@ -5,7 +5,10 @@
 
 #![allow(unsafe_code)]
 
-use super::directory::{Entry, Medium};
+pub(crate) use super::unix::*;
+
+use super::directory::{Entry, Medium, Scope};
+use super::owner::{self, effective_uid};
 use super::lock::{LockFile, Mode};
 use crate::layout::GATE_BYTE;
 use core::mem::MaybeUninit;
@@ -26,9 +29,10 @@ const BUILDING: &str = "@annulus-building.";
 /// Locked while an object is being built: unlocked, its builder died.
 const BUILDER_BYTE: u64 = GATE_BYTE + 1;
 
-/// Where the objects of `user` are, unless a caller names a directory: in the user's directory for temporary files, which
+/// Where the objects of this user are, unless a caller names a directory: in the user's directory for temporary files, which
 /// is what `TMPDIR` is to begin with, but the same for all of the user's processes.
-pub(super) fn private_path(user: u32) -> PathBuf {
+pub(super) fn private_path() -> PathBuf {
+    let user = effective_uid();
     let name = format!("annulus-{user}");
     let mut bytes = [0; libc::PATH_MAX as usize];
     // SAFETY: the buffer lives through the call, which stores no more than its length.
@@ -60,6 +64,11 @@ impl OpenDirectory {
 
     pub(super) fn metadata(&self) -> io::Result<Metadata> {
         self.0.metadata()
+    }
+
+    /// Why it may not be trusted with objects of `scope`.
+    pub(super) fn distrust(&self, scope: Scope) -> io::Result<Option<String>> {
+        Ok(owner::distrust_directory(&self.metadata()?, scope))
     }
 
     /// Why objects cannot be kept in it.
@@ -240,7 +249,8 @@ impl Unnamed {
     }
 
     /// Gives it `bytes` zeroes, which are there: a full file system is an error now, not a SIGBUS later.
-    pub(super) fn allocate(&self, bytes: libc::off_t) -> io::Result<()> {
+    pub(super) fn allocate(&self, bytes: u64) -> io::Result<()> {
+        let bytes = libc::off_t::try_from(bytes).map_err(|_| io::Error::from_raw_os_error(libc::EFBIG))?;
         allocate(&self.lock, 0, bytes)
     }
 }

@@ -90,33 +90,70 @@
 // was reserved first), home (where an object is found again), store and leader (where its bytes are, if not in its file),
 // linux and macos (what each system does for that), heap (memory of one process, for tests).
 
-mod access;
-mod anonymous;
-mod companion;
+use core::time::Duration;
+use std::io;
+use std::time::Instant;
+
+mod bytes;
 pub(crate) mod directory;
-mod draft;
-mod error;
-mod file;
-mod guard;
 #[cfg(test)]
 pub(crate) mod heap;
 pub(crate) mod home;
 pub(crate) mod leader;
-mod listing;
-pub(crate) mod lock;
-pub(crate) mod map;
-mod mapping;
-mod memory;
-mod offset;
-mod options;
-mod place;
-#[cfg(feature = "portable")]
-mod portable;
-pub(crate) mod region;
-mod status;
 pub(crate) mod store;
-mod sysv;
-mod turn;
+
+macro_rules! on_unix {
+    ($($item:item)*) => { $(#[cfg(unix)] $item)* };
+}
+
+on_unix! {
+    mod access;
+    mod anonymous;
+    mod companion;
+    mod draft;
+    mod error;
+    mod file;
+    mod guard;
+    mod listing;
+    pub(crate) mod lock;
+    pub(crate) mod map;
+    mod mapping;
+    mod memory;
+    mod offset;
+    mod options;
+    pub(crate) mod owner;
+    mod place;
+    #[cfg(feature = "portable")]
+    mod portable;
+    pub(crate) mod region;
+    mod status;
+    mod sysv;
+    mod turn;
+    mod unix;
+
+    pub use error::{Error, ErrorKind};
+    pub use guard::Guard;
+    pub use listing::{Listed, list};
+    pub use mapping::{HugePages, MapOptions, Mapping};
+    pub use memory::{SharedMemory, remove};
+    pub use offset::Offset;
+    pub use options::{Options, at};
+    pub use place::{Key, Place};
+    pub use region::Access;
+    pub use status::Status;
+
+    /// Bytes of a page: what the system maps, protects and writes back at once. A mapping may begin and end anywhere all the
+    /// same.
+    pub fn page_bytes() -> usize {
+        map::page_bytes()
+    }
+}
+
+#[cfg(windows)]
+#[path = "windows/mod.rs"]
+pub(crate) mod system;
+#[cfg(windows)]
+pub(crate) use system::{lock, map, owner, region, section};
 
 #[cfg(target_os = "linux")]
 mod posix;
@@ -138,18 +175,24 @@ mod native;
 #[path = "native_macos.rs"]
 mod native;
 
-pub use error::{Error, ErrorKind};
-pub use guard::Guard;
-pub use listing::{Listed, list};
-pub use mapping::{HugePages, MapOptions, Mapping};
-pub use memory::{SharedMemory, remove};
-pub use offset::Offset;
-pub use options::{Options, at};
-pub use place::{Key, Place};
-pub use region::Access;
-pub use status::Status;
+/// Kind of lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Shared,
+    Exclusive,
+}
 
-/// Bytes of a page: what the system maps, protects and writes back at once. A mapping may begin and end anywhere all the same.
-pub fn page_bytes() -> usize {
-    map::page_bytes()
+impl lock::LockFile {
+    /// Takes the lock on `byte`, in small steps up to `deadline`. False: somebody does not get on.
+    pub(crate) fn lock_until(&self, byte: u64, mode: Mode, deadline: Instant) -> io::Result<bool> {
+        let mut pause = Duration::from_micros(50);
+        while !self.try_lock(byte, mode)? {
+            if Instant::now() >= deadline {
+                return Ok(false);
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(5));
+        }
+        Ok(true)
+    }
 }

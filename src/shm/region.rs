@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code)]
 
+use super::bytes;
 use super::map::page_bytes;
 #[cfg(feature = "portable")]
 use super::portable::Shared;
@@ -193,22 +194,14 @@ impl Region {
 
     /// Copies bytes out that nobody stores to any more; whoever does so all the same makes them others.
     pub(crate) fn read(&self, out: &mut [u8], at: usize) -> io::Result<()> {
-        let end = at.checked_add(out.len()).filter(|end| *end <= self.bytes).ok_or(io::ErrorKind::UnexpectedEof)?;
-        for (byte, from) in out.iter_mut().zip(at..end) {
-            // SAFETY: the byte lies in the region, as just checked; others may store to it, which is why it is an atomic.
-            *byte = unsafe { self.base.add(from).cast::<AtomicU8>().as_ref() }.load(Relaxed);
-        }
-        Ok(())
+        // SAFETY: so many bytes are mapped there for as long as `self` lives.
+        unsafe { bytes::read(self.base, self.bytes, out, at) }
     }
 
     /// Copies bytes to where nobody else looks yet.
     pub(crate) fn write(&self, bytes: &[u8], at: usize) -> io::Result<()> {
-        let end = at.checked_add(bytes.len()).filter(|end| *end <= self.bytes).ok_or(io::ErrorKind::UnexpectedEof)?;
-        for (byte, to) in bytes.iter().zip(at..end) {
-            // SAFETY: as in `read`; the caller attached it to write.
-            unsafe { self.base.add(to).cast::<AtomicU8>().as_ref() }.store(*byte, Relaxed);
-        }
-        Ok(())
+        // SAFETY: as in `read`; the caller attached it to write.
+        unsafe { bytes::write(self.base, self.bytes, bytes, at) }
     }
 
     /// Asks for huge pages. `Err`: why there will be none.

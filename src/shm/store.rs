@@ -3,18 +3,26 @@
 use super::leader::{self, Leader};
 use super::directory::Access;
 use super::home::Backend;
-#[cfg(feature = "portable")]
+use super::home::Home;
+#[cfg(all(unix, feature = "portable"))]
 use super::portable::{Memory, Noted};
 use super::region::Region;
+#[cfg(windows)]
+use super::section::Section;
+#[cfg(unix)]
 use super::status::Grant;
-use super::system::Unnamed;
-use super::sysv;
+use super::system::{self, Unnamed};
+#[cfg(unix)]
+use super::{native, sysv};
 use crate::descriptor::Unfit;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
-#[cfg(feature = "portable")]
+#[cfg(unix)]
+use std::os::unix::fs::MetadataExt;
+#[cfg(all(unix, feature = "portable"))]
 use std::path::Path;
+#[cfg(windows)]
+use std::sync::Arc;
 
 /// What holds the bytes of an object.
 #[derive(Clone, Debug)]
@@ -22,10 +30,14 @@ pub(crate) enum Store {
     /// Its file.
     File,
     /// A System V segment; `marked`, when it was found, to go with its last mapping.
+    #[cfg(unix)]
     SystemV { id: i32, bytes: u64, instance: [u8; 16], marked: bool },
     /// An object of the crate `shared_memory`.
-    #[cfg(feature = "portable")]
+    #[cfg(all(unix, feature = "portable"))]
     Portable { memory: Memory, instance: [u8; 16] },
+    /// A section of Windows' page file, which is there while anybody has it open.
+    #[cfg(windows)]
+    Section { section: Arc<Section>, bytes: u64, instance: [u8; 16] },
 }
 
 /// An object that has no name yet. Dropped without one, it is gone, and its memory with it.
@@ -35,7 +47,7 @@ pub(crate) struct Made {
     pub(crate) store: Store,
     named: bool,
     /// That nobody has been told of it.
-    #[cfg(feature = "portable")]
+    #[cfg(all(unix, feature = "portable"))]
     noted: Option<Noted>,
 }
 
@@ -50,34 +62,65 @@ impl Made {
             file,
             store,
             named: false,
-            #[cfg(feature = "portable")]
+            #[cfg(all(unix, feature = "portable"))]
             noted: None,
         }
     }
 
+    /// One whose file leads to new memory of `bytes`, of the kind that `backend` says.
+    /// It is to be found at `home`.
+    pub(crate) fn elsewhere(
+        file: Unnamed,
+        backend: Backend,
+        bytes: u64,
+        instance: [u8; 16],
+        home: &Home,
+    ) -> io::Result<Self> {
+        let _ = home; // not all of them have to know
+        match backend {
+            #[cfg(unix)]
+            Backend::SystemV => Self::of_segment(file, bytes, instance),
+            #[cfg(all(unix, feature = "portable"))]
+            Backend::Portable => Self::of_portable(file, bytes, instance, &home.path()),
+            #[cfg(windows)]
+            Backend::PageFile => Self::of_section(file, bytes, instance, home.is_shared()),
+            _ => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    #[cfg(windows)]
+    fn of_section(file: Unnamed, bytes: u64, instance: [u8; 16], shared: bool) -> io::Result<Self> {
+        let name = Section::name(&instance, shared);
+        let section = Arc::new(Section::create(&name, bytes, shared)?);
+        let leader = Leader { store: SECTION, bytes, instance, text: name };
+        system::write_all_at(&file, &leader.encode(), 0)?;
+        Ok(Self::new(file, Store::Section { section, bytes, instance }))
+    }
+
     /// One whose file leads to a new System V segment of `bytes`.
-    pub(crate) fn of_segment(file: Unnamed, bytes: u64, instance: [u8; 16]) -> io::Result<Self> {
+    #[cfg(unix)]
+    fn of_segment(file: Unnamed, bytes: u64, instance: [u8; 16]) -> io::Result<Self> {
         sysv::sweep();
         let id = sysv::make_unfinished(bytes)?;
         let made = Self::new(file, Store::SystemV { id, bytes, instance, marked: false });
         let leader = Leader { store: SYSTEM_V, bytes, instance, text: id.to_string() };
-        made.file.write_all_at(&leader.encode(), 0)?;
+        system::write_all_at(&made.file, &leader.encode(), 0)?;
         // What the system gives out and does not have is a SIGBUS later.
-        if let Some(region) = made.store.attach(false)? {
+        if let Some(region) = made.store.attach(&made.file, false)? {
             region.prefault(true)?;
         }
         Ok(made)
     }
 
     /// One whose file, which is to be at `path`, leads to a new object of the crate `shared_memory`.
-    #[cfg(feature = "portable")]
-    pub(crate) fn of_portable(file: Unnamed, bytes: u64, instance: [u8; 16], path: &Path) -> io::Result<Self> {
+    #[cfg(all(unix, feature = "portable"))]
+    fn of_portable(file: Unnamed, bytes: u64, instance: [u8; 16], path: &Path) -> io::Result<Self> {
         Memory::sweep(leads_to);
         let (memory, noted) = Memory::make(bytes, &instance, path)?;
         let leader = Leader { store: PORTABLE, bytes, instance, text: memory.name().into() };
         let mut made = Self::new(file, Store::Portable { memory, instance });
         made.noted = Some(noted);
-        made.file.write_all_at(&leader.encode(), 0)?;
+        system::write_all_at(&made.file, &leader.encode(), 0)?;
         Ok(made)
     }
 
@@ -105,79 +148,114 @@ pub(crate) enum Led {
 }
 
 /// As [`leader`] numbers them.
+#[cfg(unix)]
 const SYSTEM_V: u32 = 1;
+#[cfg(unix)]
 const PORTABLE: u32 = 3;
+#[cfg(windows)]
+const SECTION: u32 = 2;
 
 /// Whether the file at `path` leads to the memory of that name.
-#[cfg(feature = "portable")]
+#[cfg(all(unix, feature = "portable"))]
 fn leads_to(path: &Path, name: &str) -> bool {
     let leader = File::open(path).and_then(|file| {
         let mut bytes = [0; leader::BYTES];
-        file.read_exact_at(&mut bytes, 0).map(|()| Leader::decode(&bytes))
+        system::read_exact_at(&file, &mut bytes, 0).map(|()| Leader::decode(&bytes))
     });
     matches!(leader, Ok(Ok(Some(leader))) if leader.store == PORTABLE && leader.text == name)
+}
+
+/// Whether there is no room for an object.
+pub(crate) fn is_no_space(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EFAULT)) {
+        return true; // of a System V segment: more than the system lets one have, or than it could give out
+    }
+    system::is_no_space(error)
 }
 
 impl Store {
     /// What holds the bytes of the object that `file` is.
     pub(crate) fn of(file: &File) -> io::Result<Result<Led, Unfit>> {
-        let found = file.metadata()?;
         let mut bytes = [0; leader::BYTES];
-        if found.len() < bytes.len() as u64 {
+        if file.metadata()?.len() < bytes.len() as u64 {
             return Ok(Err(Unfit::NotOurs));
         }
-        file.read_exact_at(&mut bytes, 0)?;
+        system::read_exact_at(file, &mut bytes, 0)?;
         let leader = match Leader::decode(&bytes) {
             Ok(Some(leader)) => leader,
             Ok(None) => return Ok(Ok(Led::To(Self::File))),
             Err(unfit) => return Ok(Err(unfit)),
         };
-        match (leader.store, leader.text.parse()) {
-            (SYSTEM_V, Ok(id)) => Self::of_segment(id, found.uid(), &leader),
-            #[cfg(feature = "portable")]
-            (PORTABLE, _) if Memory::is_name(&leader.text) => {
-                let memory = Memory::find(&leader.text, leader.bytes, found.uid())?;
-                let led = |memory| Led::To(Self::Portable { memory, instance: leader.instance });
-                Ok(Ok(memory.map_or(Led::Nowhere, led)))
-            }
-            #[cfg(not(feature = "portable"))]
-            (PORTABLE, _) => Ok(Err(Unfit::Damaged("its memory is the crate shared_memory's: build annulus with its feature portable"))),
+        match leader.store {
+            #[cfg(unix)]
+            SYSTEM_V => Self::of_segment(file, &leader),
+            #[cfg(windows)]
+            SECTION => Self::of_section(file, &leader),
+            #[cfg(unix)]
+            PORTABLE => Self::of_portable(file, &leader),
             _ => Ok(Err(Unfit::Damaged("its memory is of a kind that this build does not know"))),
         }
     }
 
-    /// The whole of it, if it is not the file. That is mapped piece by piece.
-    pub(crate) fn attach(&self, read_only: bool) -> io::Result<Option<Region>> {
+    /// The whole of it, if it is to be had in one piece only. Else it is mapped piece by piece.
+    pub(crate) fn attach(&self, file: &File, read_only: bool) -> io::Result<Option<Region>> {
         match self {
-            Self::File => Ok(None),
+            #[cfg(unix)]
+            Self::File => {
+                let _ = file;
+                Ok(None)
+            }
+            #[cfg(windows)]
+            Self::File => Section::of_file(file, read_only).and_then(|section| Region::view(section.into(), read_only)).map(Some),
+            #[cfg(unix)]
             Self::SystemV { id, bytes, .. } => {
                 let region = Region::attach(*id, *bytes as usize, read_only, None)?;
                 // Between the look and now the id may have come to mean another segment: that one may be smaller.
                 let same = sysv::look(*id).is_ok_and(|found| found.size == *bytes);
                 if same { Ok(Some(region)) } else { Err(io::Error::from_raw_os_error(libc::EIDRM)) }
             }
-            #[cfg(feature = "portable")]
+            #[cfg(all(unix, feature = "portable"))]
             Self::Portable { memory, .. } => memory.attach(read_only).map(Some),
+            #[cfg(windows)]
+            Self::Section { section, .. } => Region::view(Arc::clone(section), read_only).map(Some),
         }
     }
 
     /// Whether that error of [`attach`](Self::attach) says that it is not there any more.
     pub(crate) fn is_gone(&self, error: &io::Error) -> bool {
         match self {
-            Self::File => false,
+            #[cfg(unix)]
             Self::SystemV { .. } => sysv::is_gone(error),
-            #[cfg(feature = "portable")]
+            #[cfg(all(unix, feature = "portable"))]
             Self::Portable { .. } => error.kind() == io::ErrorKind::NotFound,
+            _ => {
+                let _ = error;
+                false
+            }
         }
     }
 
-    /// What its backend is called. `None`: its file tells.
-    pub(crate) fn backend(&self) -> Option<Backend> {
+    /// What it is to users.
+    pub(crate) fn backend(&self, file: &File) -> Backend {
         match self {
-            Self::File => None,
-            Self::SystemV { .. } => Some(Backend::SystemV),
-            #[cfg(feature = "portable")]
-            Self::Portable { .. } => Some(Backend::Portable),
+            #[cfg(unix)]
+            Self::File => match file.metadata() {
+                Ok(found) if found.nlink() == 0 && native::is_sealed(file) == Some(true) => Backend::Anonymous,
+                _ if system::is_memory(file).unwrap_or(true) => Backend::Posix,
+                _ => Backend::File,
+            },
+            #[cfg(unix)]
+            Self::SystemV { .. } => Backend::SystemV,
+            #[cfg(all(unix, feature = "portable"))]
+            Self::Portable { .. } => Backend::Portable,
+            #[cfg(windows)]
+            Self::File => {
+                let _ = file;
+                Backend::File
+            }
+            #[cfg(windows)]
+            Self::Section { .. } => Backend::PageFile,
         }
     }
 
@@ -185,67 +263,84 @@ impl Store {
     pub(crate) fn is_of(&self, instance: &[u8; 16]) -> bool {
         match self {
             Self::File => true,
+            #[cfg(unix)]
             Self::SystemV { instance: wanted, .. } => wanted == instance,
-            #[cfg(feature = "portable")]
+            #[cfg(all(unix, feature = "portable"))]
             Self::Portable { instance: wanted, .. } => wanted == instance,
+            #[cfg(windows)]
+            Self::Section { instance: wanted, .. } => wanted == instance,
         }
     }
 
     pub(crate) fn is_marked(&self) -> bool {
-        matches!(self, Self::SystemV { marked: true, .. })
+        match self {
+            #[cfg(unix)]
+            Self::SystemV { marked, .. } => *marked,
+            _ => false,
+        }
     }
 
     /// Lets those use the memory who may use the file.
     pub(crate) fn grant(&self, access: Access) -> io::Result<()> {
         match self {
-            Self::File => Ok(()),
+            #[cfg(unix)]
             Self::SystemV { id, .. } => sysv::grant(*id, Grant { owner: None, group: access.group, mode: access.mode }),
-            #[cfg(feature = "portable")]
+            #[cfg(all(unix, feature = "portable"))]
             Self::Portable { .. } if access.group.is_none() && access.mode.is_none_or(|mode| mode == 0o600) => Ok(()),
-            #[cfg(feature = "portable")]
+            #[cfg(all(unix, feature = "portable"))]
             Self::Portable { .. } => Err(io::Error::other("the crate shared_memory makes objects for their owner alone")),
+            _ => {
+                let _ = access; // the file's is its own, or all that there is
+                Ok(())
+            }
         }
     }
 
     /// Writes what nobody else sees yet.
     pub(crate) fn write_all_at(&self, file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
-        match self.attach(false)? {
-            None => file.write_all_at(bytes, at),
-            Some(region) => region.write(bytes, at as usize),
+        match self {
+            Self::File => system::write_all_at(file, bytes, at),
+            _ => self.attach(file, false)?.ok_or(io::ErrorKind::Unsupported)?.write(bytes, at as usize),
         }
     }
 
     /// Whether somebody removed the memory, by now.
     pub(crate) fn is_marked_by_now(&self) -> io::Result<bool> {
         match self {
-            Self::File => Ok(false),
+            #[cfg(unix)]
             Self::SystemV { id, .. } => match sysv::look(*id) {
                 Err(error) if sysv::is_gone(&error) => Ok(true),
                 found => Ok(found?.is_marked()),
             },
-            #[cfg(feature = "portable")]
+            #[cfg(all(unix, feature = "portable"))]
             Self::Portable { memory, .. } => memory.is_there().map(|there| !there),
+            _ => Ok(false),
         }
     }
 
     /// Removes the memory, if it does not go with the name. Those who have it mapped keep it.
     pub(crate) fn remove(&self) -> io::Result<()> {
         match self {
-            Self::File => Ok(()),
+            #[cfg(unix)]
             Self::SystemV { id, .. } => match sysv::mark(*id) {
                 Err(error) if sysv::is_gone(&error) => Ok(()),
                 done => done,
             },
-            #[cfg(feature = "portable")]
+            #[cfg(all(unix, feature = "portable"))]
             Self::Portable { memory, .. } => memory.remove(),
+            _ => Ok(()),
         }
     }
 
     /// Whether parts of it were never allocated: they are a SIGBUS later, when there is no room for them.
     pub(crate) fn has_holes(&self, file: &File) -> io::Result<bool> {
         match self {
+            #[cfg(unix)]
             Self::File => file.metadata().map(|found| found.blocks().saturating_mul(512) < found.len()),
-            _ => Ok(false), // its maker saw to that, and the system does not tell
+            _ => {
+                let _ = file;
+                Ok(false) // its maker saw to that, and the system does not tell
+            }
         }
     }
 
@@ -253,22 +348,60 @@ impl Store {
     pub(crate) fn bytes(&self, file: &File) -> io::Result<u64> {
         match self {
             Self::File => Ok(file.metadata()?.len()),
+            #[cfg(unix)]
             Self::SystemV { bytes, .. } => Ok(*bytes),
-            #[cfg(feature = "portable")]
+            #[cfg(all(unix, feature = "portable"))]
             Self::Portable { memory, .. } => Ok(memory.bytes()),
+            #[cfg(windows)]
+            Self::Section { bytes, .. } => Ok(*bytes),
         }
     }
 
     /// Copies from what nobody stores to any more; never through the mapping of a file, which would kill us if it is
     /// shorter than it was.
     pub(crate) fn read_exact_at(&self, file: &File, out: &mut [u8], at: u64) -> io::Result<()> {
-        match self.attach(true)? {
-            None => file.read_exact_at(out, at),
-            Some(region) => region.read(out, at as usize),
+        match self {
+            Self::File => system::read_exact_at(file, out, at),
+            _ => self.attach(file, true)?.ok_or(io::ErrorKind::Unsupported)?.read(out, at as usize),
         }
     }
 
-    fn of_segment(id: i32, owner: u32, leader: &Leader) -> io::Result<Result<Led, Unfit>> {
+    #[cfg(windows)]
+    fn of_section(file: &File, leader: &Leader) -> io::Result<Result<Led, Unfit>> {
+        let Leader { bytes, instance, ref text, .. } = *leader;
+        let section = match Section::open(text) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Ok(Led::Nowhere)),
+            found => found?,
+        };
+        // Anybody may have made one of that name once ours was gone.
+        let section = Arc::new(section);
+        let owner = super::owner::of_file(file)?;
+        let is_ours = section.owner()?.is_none_or(|found| found.is(&owner));
+        if !is_ours || (Region::view(Arc::clone(&section), true)?.bytes() as u64) < bytes {
+            return Ok(Ok(Led::Nowhere));
+        }
+        Ok(Ok(Led::To(Self::Section { section, bytes, instance })))
+    }
+
+    #[cfg(all(unix, feature = "portable"))]
+    fn of_portable(file: &File, leader: &Leader) -> io::Result<Result<Led, Unfit>> {
+        if !Memory::is_name(&leader.text) {
+            return Ok(Err(Unfit::Damaged("its memory has no name that the crate shared_memory was given")));
+        }
+        let memory = Memory::find(&leader.text, leader.bytes, file.metadata()?.uid())?;
+        let led = |memory| Led::To(Self::Portable { memory, instance: leader.instance });
+        Ok(Ok(memory.map_or(Led::Nowhere, led)))
+    }
+
+    #[cfg(all(unix, not(feature = "portable")))]
+    fn of_portable(_: &File, _: &Leader) -> io::Result<Result<Led, Unfit>> {
+        Ok(Err(Unfit::Damaged("its memory is the crate shared_memory's: build annulus with its feature portable")))
+    }
+
+    #[cfg(unix)]
+    fn of_segment(file: &File, leader: &Leader) -> io::Result<Result<Led, Unfit>> {
+        let owner = file.metadata()?.uid();
+        let Ok(id) = leader.text.parse() else { return Ok(Err(Unfit::Damaged("its segment's id is no number"))) };
         let found = match sysv::look(id) {
             Err(error) if sysv::is_gone(&error) => return Ok(Ok(Led::Nowhere)),
             found => found?,

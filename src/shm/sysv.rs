@@ -16,7 +16,7 @@
 
 #![allow(unsafe_code)]
 
-use super::directory::effective_uid;
+use super::owner::effective_uid;
 use super::options::Options;
 use super::place::{Key, Place};
 use super::region::Region;

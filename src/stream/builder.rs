@@ -100,7 +100,7 @@ pub struct Builder {
 pub fn create(name: impl AsRef<str>) -> Builder {
     Builder {
         name: name.as_ref().into(),
-        backend: Backend::Posix,
+        backend: Backend::default(),
         directory: None,
         scope: Scope::User,
         group: None,
@@ -245,7 +245,7 @@ impl Builder {
         self
     }
 
-    /// What the stream's memory is (default: [`Backend::Posix`]). Who opens it need not know.
+    /// What the stream's memory is (default: [`Backend::Posix`], on Windows [`Backend::PageFile`]). Who opens it need not know.
     pub fn backend(mut self, backend: Backend) -> Self {
         self.backend = backend;
         self
@@ -355,20 +355,23 @@ impl Builder {
     fn attach(self, format: SampleFormat, size: usize, role: Role) -> Result<Attachment, Error> {
         let name = Name::parse(&self.name)?;
         let wanted = self.describe(&name, format, size)?;
+        if !self.backend.is_there() {
+            return Err(Error::parameter(format!("this system has no streams of {:?}: see Backend", self.backend)));
+        }
         let medium = match self.backend {
             Backend::Anonymous => return lifecycle::create_anonymous(&wanted, role),
             Backend::File if self.directory.is_none() => {
                 return Err(Error::parameter("a stream in a file is made in a directory of your choice: say which"));
             }
             Backend::File => Medium::Any,
-            #[cfg(feature = "portable")]
+            #[cfg(all(unix, feature = "portable"))]
             Backend::Portable if self.scope == Scope::System => {
                 let what = "the crate shared_memory makes memory for its owner alone: choose another backend for scope System";
                 return Err(Error::parameter(what));
             }
-            #[cfg(feature = "portable")]
+            #[cfg(all(unix, feature = "portable"))]
             Backend::Portable => Medium::Memory,
-            Backend::Posix | Backend::SystemV => Medium::Memory,
+            Backend::Posix | Backend::SystemV | Backend::PageFile => Medium::Memory,
         };
         let directory = Directory::open(self.directory.as_deref(), self.scope, medium)?;
         let access = Access { group: self.group, mode: self.mode };
@@ -398,7 +401,7 @@ impl Builder {
             requested,
             page_bytes: page_bytes() as u32,
             lane_stride: plan.stride,
-            mirrored: plan.mirrored && !self.backend.is_in_one_piece(),
+            mirrored: plan.mirrored && self.backend.maps_twice(),
             keep: self.keep,
             unobserved: self.unobserved,
             consumers: match self.kind {
@@ -440,6 +443,9 @@ impl Builder {
         {
             let what = format!("mode {mode:o} will not do: the owner reads and writes, the group may, others read at most (640, 644, 660, 664)");
             return Err(Error::parameter(what));
+        }
+        if self.keep && self.backend == Backend::PageFile {
+            return bad("a stream in Windows' page file goes with the last process that has it open: to keep one, make it in a file");
         }
         if self.kind != Kind::Mpmc && self.producers != 1 {
             return bad("only a work queue (mpmc) has several producers");

@@ -14,6 +14,7 @@ use crate::ring::{Frames, ReadError};
 use crate::wait::{Fences, Wait};
 use bytemuck::Pod;
 use core::fmt;
+#[cfg(unix)]
 use std::os::fd::OwnedFd;
 
 /// Takes frames out of an spsc ring, in order, each once. There is one, also between processes.
@@ -131,6 +132,7 @@ impl<T: Pod> Consumer<T> {
     ///
     /// # Errors
     /// What the system refuses: too many open files, for instance.
+    #[cfg(unix)]
     pub fn share(&self) -> Result<OwnedFd, Error> {
         self.attachment.share()
     }

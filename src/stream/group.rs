@@ -14,6 +14,7 @@ use crate::seat::Role;
 use crate::wait::{Fences, Wait};
 use bytemuck::Pod;
 use core::fmt;
+#[cfg(unix)]
 use std::os::fd::OwnedFd;
 
 /// Takes frames out of a work queue, together with others: each frame goes to exactly one of them.
@@ -140,6 +141,7 @@ impl<T: Pod> GroupConsumer<T> {
     ///
     /// # Errors
     /// What the system refuses: too many open files, for instance.
+    #[cfg(unix)]
     pub fn share(&self) -> Result<OwnedFd, Error> {
         self.attachment.share()
     }

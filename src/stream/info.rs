@@ -12,15 +12,15 @@ use crate::seat::{self, Role};
 use crate::segment::{Rights, Segment};
 use crate::shm::directory::{Directory, Scope};
 use crate::shm::home::{Backend, Home};
-use crate::shm::{self, SharedMemory};
 use crate::shm::lock::LockFile;
-use crate::shm::Place;
+#[cfg(unix)]
+use crate::shm::{self, Place, SharedMemory};
+use crate::shm::owner;
 use crate::shm::store::Store;
 use crate::sync::Ordering::{Acquire, Relaxed, SeqCst};
 use crate::time::{monotonic_ns, system_time};
 use core::time::Duration;
 use std::fs::File;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -79,7 +79,8 @@ pub struct Info {
     pub path: PathBuf,
     /// What its memory is.
     pub backend: Backend,
-    /// Where its memory is: what [`shm`] opens.
+    /// Where its memory is: what [`shm`](crate::shm) opens.
+    #[cfg(unix)]
     pub memory: Place,
     /// It is from before the machine was started anew: what it holds may be torn or old. Only of a [`Backend::File`].
     pub earlier_boot: bool,
@@ -98,8 +99,7 @@ pub struct Info {
 impl Info {
     /// Of the object that `file` is.
     pub(crate) fn new(of: &Descriptor, home: &Home, store: &Store, file: &File) -> Self {
-        let access = file.metadata().ok();
-        let access = access.map_or((0, 0, 0), |found| (found.uid(), found.gid(), found.mode() & 0o7777));
+        let access = owner::entry(file).map_or((0, 0, 0), |found| (found.owner, found.group, found.mode & 0o7777));
         Self {
             name: of.name.clone(),
             version: of.format_version,
@@ -125,7 +125,8 @@ impl Info {
             created: system_time(of.created_utc_ns).unwrap_or(UNIX_EPOCH),
             instance: of.instance,
             path: home.path(),
-            backend: home.backend(store, file),
+            backend: store.backend(file),
+            #[cfg(unix)]
             memory: home.memory(store, file),
             earlier_boot: lifecycle::is_of_earlier_boot(of),
             bytes: of.regions().map_or(0, |regions| regions.total),
@@ -398,6 +399,7 @@ pub fn list_in(directory: impl AsRef<Path>) -> Result<Vec<Listed>, Error> {
 ///
 /// # Errors
 /// It cannot be looked at any more: [`Removed`](shm::ErrorKind::Removed).
+#[cfg(unix)]
 pub fn is_stream(memory: &SharedMemory) -> Result<bool, shm::Error> {
     let mut found = [0; layout::OURS.len()];
     Ok(memory.peek(&mut found)? == found.len() && found == *layout::OURS)

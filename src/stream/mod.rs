@@ -16,9 +16,13 @@ mod watch;
 pub use builder::{AtLimit, Builder, create};
 pub use consumer::{Chunk, Consumer};
 pub use group::GroupConsumer;
-pub use info::{Attached, Info, LaneStatus, Listed, ProducerState, Status, is_stream, list, list_in, prune};
+pub use info::{Attached, Info, LaneStatus, Listed, ProducerState, Status, list, list_in, prune};
 pub use observer::Observer;
-pub use open::{Open, Start, open, open_fd};
+#[cfg(unix)]
+pub use info::is_stream;
+#[cfg(unix)]
+pub use open::open_fd;
+pub use open::{Open, Start, open};
 pub use polled::Polled;
 pub use producer::{Producer, Reservation};
 pub use waitset::{Member, WaitSet, Waitable};

@@ -10,9 +10,12 @@ use crate::shm::directory::{Directory, Scope};
 use crate::shm::home::Home;
 use bytemuck::Pod;
 use core::time::Duration;
+#[cfg(unix)]
 use std::fs::File;
+#[cfg(unix)]
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+#[cfg(unix)]
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -86,6 +89,7 @@ pub fn open(name: impl AsRef<str>) -> Open {
 /// # #[cfg(not(target_os = "linux"))]
 /// # fn main() {}
 /// ```
+#[cfg(unix)]
 pub fn open_fd(descriptor: impl Into<OwnedFd>) -> Open {
     Open::of(Source::Given(Arc::new(File::from(descriptor.into()))))
 }
@@ -94,6 +98,7 @@ pub fn open_fd(descriptor: impl Into<OwnedFd>) -> Open {
 #[derive(Clone, Debug)]
 enum Source {
     Name(String),
+    #[cfg(unix)]
     Given(Arc<File>),
 }
 
@@ -277,6 +282,7 @@ impl Open {
     }
 
     fn take_away(&self, force: bool) -> Result<(), Error> {
+        #[cfg(unix)]
         if let Source::Given(_) = self.source {
             return Err(Error::parameter("a stream that was given as a descriptor is not removed: it is gone when all have closed it"));
         }
@@ -285,6 +291,7 @@ impl Open {
 
     fn home(&self) -> Result<Home, Error> {
         let name = match &self.source {
+            #[cfg(unix)]
             Source::Given(file) => return Ok(Home::Given(Arc::clone(file))),
             Source::Name(name) => Name::parse(name)?,
         };

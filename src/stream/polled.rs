@@ -9,7 +9,10 @@ use crate::wait::event::Flag;
 use core::fmt;
 use core::ops::{Deref, DerefMut};
 use std::io;
+#[cfg(unix)]
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+#[cfg(windows)]
+use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, RawHandle};
 use std::sync::Arc;
 
 /// A reading handle with a descriptor that `poll`, `epoll`, mio or tokio's `AsyncFd` can wait for. Made by
@@ -24,14 +27,21 @@ use std::sync::Arc;
 ///
 /// Everything else is as for the handle inside: this dereferences to it.
 ///
+/// On Windows it is the handle of an event (`AsHandle`), signalled in the place of
+/// readable, for `WaitForMultipleObjects` and its like.
+///
 /// A futex cannot be polled, so one thread of the process sleeps for all of these handles, as a
 /// [`WaitSet`](super::WaitSet) would. It is there while it is needed; it wakes once in 100 ms, and whenever one of its
 /// streams is due. After `fork` the child's handles are dead, as all are.
 ///
 /// ```
 /// use annulus::ReadError;
+/// # #[cfg(unix)]
 /// use std::os::fd::AsRawFd;
 ///
+/// # #[cfg(windows)]
+/// # fn main() {}
+/// # #[cfg(unix)]
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let name = format!("doc-polled-{}", std::process::id());
 /// # let mut producer = annulus::create(&name).channels([annulus::Channel::new("x")]).producer::<i16>()?;
@@ -71,15 +81,31 @@ impl<H> DerefMut for Polled<H> {
     }
 }
 
+#[cfg(unix)]
 impl<H> AsFd for Polled<H> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.descriptor.as_fd()
     }
 }
 
+#[cfg(unix)]
 impl<H> AsRawFd for Polled<H> {
     fn as_raw_fd(&self) -> RawFd {
         self.as_fd().as_raw_fd()
+    }
+}
+
+#[cfg(windows)]
+impl<H> AsHandle for Polled<H> {
+    fn as_handle(&self) -> BorrowedHandle<'_> {
+        self.descriptor.as_handle()
+    }
+}
+
+#[cfg(windows)]
+impl<H> AsRawHandle for Polled<H> {
+    fn as_raw_handle(&self) -> RawHandle {
+        self.as_handle().as_raw_handle()
     }
 }
 
@@ -91,7 +117,7 @@ impl<H: Waitable> Waitable for Polled<H> {
 
 impl<H: fmt::Debug> fmt::Debug for Polled<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Polled").field("handle", &self.handle).field("descriptor", &self.as_raw_fd()).finish()
+        f.debug_struct("Polled").field("handle", &self.handle).field("descriptor", &self.descriptor).finish()
     }
 }
 

@@ -16,6 +16,7 @@ use crate::wait::Fences;
 use bytemuck::Pod;
 use core::fmt;
 use core::time::Duration;
+#[cfg(unix)]
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
@@ -188,6 +189,7 @@ impl<T: Pod> Producer<T> {
     ///
     /// # Errors
     /// What the system refuses: too many open files, for instance.
+    #[cfg(unix)]
     pub fn share(&self) -> Result<OwnedFd, Error> {
         self.attachment.share()
     }

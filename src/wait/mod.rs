@@ -20,14 +20,18 @@
 pub(crate) mod event;
 #[cfg(target_os = "linux")]
 mod futex;
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(any(target_os = "linux", windows)))]
 mod polling;
+#[cfg(windows)]
+mod windows;
 
 #[cfg(target_os = "linux")]
 use futex as system;
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(any(target_os = "linux", windows)))]
 use polling as system;
 pub(crate) use system::wake_all;
+#[cfg(windows)]
+use windows as system;
 
 use crate::layout::NONE;
 use crate::sync::Ordering::{Relaxed, SeqCst};

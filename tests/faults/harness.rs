@@ -364,7 +364,7 @@ impl Held {
         let Ok(object) = fs::File::options().read(true).write(true).open(place.join("s@v1.l1")) else {
             return Self { object: None, seats: Vec::new(), gate: false };
         };
-        let held = |byte: u64| !lock(&object, libc::F_WRLCK, byte as i64);
+        let held = |byte: u64| !lock(&object, super::support::Lock::Exclusive, byte as i64);
         Self {
             seats: (0..16).filter(|seat| held(SEATS + seat)).collect(),
             gate: held(GATE),

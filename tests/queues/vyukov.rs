@@ -202,7 +202,7 @@ pub(crate) fn stops(on: &str, times: u32) -> Report {
             Some(rate) => report.rates[1] += rate,
             None => report.stalls += 1,
         }
-        actors[victim].signal(libc::SIGCONT);
+        actors[victim].go_on();
         report.rates[after] += moved(shared, victim, least, patience, THROUGH).expect("it does not go on");
     }
     report.rates = report.rates.map(|sum| sum / f64::from(report.stops));
@@ -248,9 +248,5 @@ fn moved(shared: &Shared, victim: usize, least: Duration, patience: Duration, th
 
 /// Stops the process, and waits until it is.
 fn stop(actor: &Actor) {
-    actor.signal(libc::SIGSTOP);
-    let mut status = 0;
-    // SAFETY: waitpid fills in the status.
-    let done = unsafe { libc::waitpid(actor.pid() as i32, &raw mut status, libc::WUNTRACED) };
-    assert!(done > 0 && libc::WIFSTOPPED(status));
+    actor.stop();
 }

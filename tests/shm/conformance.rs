@@ -346,7 +346,8 @@ fn who_may_do_what<K: Kind>() {
         unsupported(memory.set_mode(0o640));
         unsupported(memory.set_group(group));
         unsupported(memory.set_owner(user));
-        let other = || K::new().at().size(10);
+        let there = K::new(); // which removes what is made there
+        let other = || there.at().size(10);
         unsupported(other().mode(0o640).create_new());
         unsupported(other().group(group).create_new());
         unsupported(other().owner(user).open_or_create());

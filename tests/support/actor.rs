@@ -95,11 +95,22 @@ impl Actor {
         self.child.id()
     }
 
+    #[cfg(unix)]
     pub fn signal(&self, signal: i32) {
         // SAFETY: kill takes numbers only.
         #[allow(unsafe_code)]
         let done = unsafe { libc::kill(self.pid() as i32, signal) };
         assert_eq!(done, 0);
+    }
+
+    /// Stops it, and waits until it is stopped.
+    pub fn stop(&self) {
+        super::stop(&self.child);
+    }
+
+    /// Lets it go on.
+    pub fn go_on(&self) {
+        super::go_on(&self.child);
     }
 
     /// What else it says, until it ends.

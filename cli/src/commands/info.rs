@@ -46,7 +46,7 @@ fn memory(info: &Info) -> String {
             "a file, from before the machine was started anew: what it holds may be incomplete".to_owned()
         }
         Backend::File => "a file".to_owned(),
-        _ => info.memory.to_string(),
+        _ => describe::memory(info),
     }
 }
 

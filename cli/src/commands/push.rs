@@ -2,14 +2,17 @@
 
 use crate::failure::Failure;
 use crate::feed::{Feed, RingArgs};
+use crate::output::unbuffered;
+#[cfg(unix)]
 use crate::stop::SLICE;
 use crate::values;
 use annulus::{Channel, SampleFormat};
+#[cfg(unix)]
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+#[cfg(unix)]
 use rustix::io::Errno;
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
-use std::os::fd::AsFd;
 
 /// Push the frames that come from stdin: rtl_sdr - | annulus push sdr --rate 2.4e6 --type cu8
 #[derive(Debug, clap::Args)]
@@ -73,8 +76,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
 
 /// Pushes whole frames as they come, to the end of stdin. Gives the number of bytes that were left over.
 fn pass_on(feed: &mut Feed) -> Result<usize, Failure> {
-    // Without std's buffer in between.
-    let mut stdin = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let mut stdin = unbuffered(io::stdin())?;
     let frame = feed.info().frame_bytes;
     let mut block = vec![0; BLOCK.max(frame)];
     let mut filled = 0;
@@ -100,7 +102,14 @@ fn pass_on(feed: &mut Feed) -> Result<usize, Failure> {
     Ok(0)
 }
 
+/// Windows cannot ask that of a pipe, so a read may wait: a second Ctrl-C ends it.
+#[cfg(windows)]
+fn readable(_: &File) -> Result<bool, Failure> {
+    Ok(true)
+}
+
 /// Whether a read would not wait; looked at for a while only, since a signal does not end a read.
+#[cfg(unix)]
 fn readable(stdin: &File) -> Result<bool, Failure> {
     let mut sets = [PollFd::new(stdin, PollFlags::IN)];
     let slice = Timespec { tv_sec: 0, tv_nsec: SLICE.subsec_nanos().into() };

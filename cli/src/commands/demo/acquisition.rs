@@ -4,7 +4,9 @@ use super::report::Account;
 use crate::failure::Failure;
 use crate::pace::Pace;
 use crate::record;
-use crate::stop::{SIGHUP, SIGINT, Stop};
+#[cfg(unix)]
+use crate::stop::SIGHUP;
+use crate::stop::{SIGINT, Stop};
 use std::io::{self, Write};
 use std::thread;
 use std::time::Duration;
@@ -22,7 +24,11 @@ pub(crate) struct Args {
 const BLOCKS: f64 = 60.0;
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
-    let stop = Stop::of_a_part(&[SIGINT, SIGHUP])?;
+    let stop = Stop::of_a_part(&[
+        SIGINT,
+        #[cfg(unix)]
+        SIGHUP,
+    ])?;
     end_with_parent(stop.clone());
     let record = record::ecg();
     let mut producer = annulus::create(&args.name)

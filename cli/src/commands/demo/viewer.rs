@@ -6,6 +6,7 @@ use crate::scope::{Options, Session};
 use crate::stop::{SIGINT, SLICE, Stop};
 use annulus::{Observer, Open, ReadError, Start, Wait};
 use std::io::{self, Write};
+#[cfg(unix)]
 use std::os::unix::process::parent_id;
 use std::time::Duration;
 
@@ -46,6 +47,12 @@ fn receive(mut observer: Observer<i16>, stop: &Stop) -> Result<Report, Failure> 
         }
     }
     Ok(account.close())
+}
+
+/// Windows does not tell.
+#[cfg(windows)]
+fn parent_id() -> u32 {
+    0
 }
 
 /// Draws until the user, or the stream, has come to the end.

@@ -1,0 +1,138 @@
+//! Sections: memory of the page file under a name, or a file's, that processes map. One is there, and found by its name,
+//! while anybody has it open.
+
+#![allow(unsafe_code)]
+
+use super::owner::{self, User};
+use super::{Error as _, done, handle, wide};
+use core::fmt::Write as _;
+use core::ptr::{null, null_mut};
+use std::fs::File;
+use std::io;
+use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
+use windows_sys::Win32::Foundation::{
+    ERROR_ACCESS_DENIED, ERROR_ALREADY_EXISTS, GetLastError, HANDLE, INVALID_HANDLE_VALUE, LocalFree,
+    SetLastError,
+};
+use windows_sys::Win32::Security::Authorization::{
+    ConvertStringSecurityDescriptorToSecurityDescriptorW, SDDL_REVISION_1,
+};
+use windows_sys::Win32::Security::SECURITY_ATTRIBUTES;
+use windows_sys::Win32::Storage::FileSystem::READ_CONTROL;
+use windows_sys::Win32::System::Memory::{
+    CreateFileMappingW, FILE_MAP_READ, FILE_MAP_WRITE, OpenFileMappingW, PAGE_PROTECTION_FLAGS,
+    PAGE_READONLY, PAGE_READWRITE,
+};
+
+/// Memory that can be mapped.
+#[derive(Debug)]
+pub(crate) struct Section(OwnedHandle);
+
+impl Section {
+    /// The name of the section of the stream of that instance: for this session's processes, or for all.
+    pub(crate) fn name(instance: &[u8; 16], global: bool) -> String {
+        let mut name = String::from(if global { r"Global\annulus-" } else { r"Local\annulus-" });
+        for byte in instance {
+            let _ = write!(name, "{byte:02x}"); // to a text it cannot fail
+        }
+        name
+    }
+
+    /// Makes a section of `bytes` zeroes of the page file, if nothing has that name; `readable`: by all users.
+    pub(crate) fn create(name: &str, bytes: u64, readable: bool) -> io::Result<Self> {
+        let rights = if readable { Some(Rights::readable()?) } else { None };
+        let rights = rights.as_ref().map_or(null(), |rights| &raw const rights.0);
+        // SAFETY: the last error is this thread's own. A call that succeeds need not store it.
+        unsafe { SetLastError(0) };
+        let section = Self::make(INVALID_HANDLE_VALUE, rights, PAGE_READWRITE, bytes, wide(name).as_ptr());
+        // SAFETY: as above.
+        let taken = unsafe { GetLastError() } == ERROR_ALREADY_EXISTS;
+        match section {
+            Err(error) if error.is(ERROR_ACCESS_DENIED) && readable => Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                "Windows lets only services and administrators make memory that all sessions find",
+            )),
+            Ok(_) if taken => Err(io::ErrorKind::AlreadyExists.into()),
+            other => other.map(Self),
+        }
+    }
+
+    /// Opens the section of that name, to write to it if that is allowed.
+    pub(crate) fn open(name: &str) -> io::Result<Self> {
+        let open = |access| {
+            // SAFETY: the name is terminated, and lives through the call.
+            let opened = unsafe { OpenFileMappingW(access | READ_CONTROL, 0, wide(name).as_ptr()) };
+            if opened.is_null() { Err(io::Error::last_os_error()) } else { Ok(opened) }
+        };
+        let opened = match open(FILE_MAP_READ | FILE_MAP_WRITE) {
+            Err(error) if error.is(ERROR_ACCESS_DENIED) => open(FILE_MAP_READ)?,
+            other => other?,
+        };
+        // SAFETY: it was opened here, and is nobody else's.
+        Ok(Self(unsafe { OwnedHandle::from_raw_handle(opened) }))
+    }
+
+    /// The whole of a file.
+    pub(crate) fn of_file(file: &File, read_only: bool) -> io::Result<Self> {
+        let protection = if read_only { PAGE_READONLY } else { PAGE_READWRITE };
+        Self::make(file.as_raw_handle(), null(), protection, 0, null()).map(Self)
+    }
+
+    fn make(
+        file: HANDLE,
+        rights: *const SECURITY_ATTRIBUTES,
+        protection: PAGE_PROTECTION_FLAGS,
+        bytes: u64,
+        name: *const u16,
+    ) -> io::Result<OwnedHandle> {
+        // SAFETY: the file, if there is one, is open; the rights and the name, if there are any, live through the call.
+        let made =
+            unsafe { CreateFileMappingW(file, rights, protection, (bytes >> 32) as u32, bytes as u32, name) };
+        if made.is_null() {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: it was made here, and is nobody else's.
+        Ok(unsafe { OwnedHandle::from_raw_handle(made) })
+    }
+
+    pub(super) fn handle(&self) -> HANDLE {
+        handle(&self.0)
+    }
+
+    /// Whose it is; `None` where the system does not say (Wine).
+    pub(crate) fn owner(&self) -> io::Result<Option<User>> {
+        owner::of_section(&self.0)
+    }
+}
+
+/// That its maker has all rights, and that all users may read.
+struct Rights(SECURITY_ATTRIBUTES);
+
+impl Rights {
+    fn readable() -> io::Result<Self> {
+        let me = User::me()?.identity()?;
+        let text = wide(format!("D:(A;;GA;;;SY)(A;;GA;;;BA)(A;;GA;;;{me})(A;;GR;;;AU)"));
+        let mut descriptor = null_mut();
+        // SAFETY: the text is terminated, and the result lives through the call.
+        done(unsafe {
+            ConvertStringSecurityDescriptorToSecurityDescriptorW(
+                text.as_ptr(),
+                SDDL_REVISION_1,
+                &raw mut descriptor,
+                null_mut(),
+            )
+        })?;
+        Ok(Self(SECURITY_ATTRIBUTES {
+            nLength: size_of::<SECURITY_ATTRIBUTES>() as u32,
+            lpSecurityDescriptor: descriptor,
+            bInheritHandle: 0,
+        }))
+    }
+}
+
+impl Drop for Rights {
+    fn drop(&mut self) {
+        // SAFETY: the system allocated it for us; it is freed once, here.
+        unsafe { LocalFree(self.0.lpSecurityDescriptor) };
+    }
+}
