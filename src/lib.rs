@@ -68,6 +68,8 @@ mod readme {}
 #[doc = include_str!("../docs/from.md")]
 mod from {}
 
+#[allow(dead_code, reason = "what tells it comes next")]
+mod clock;
 mod copy;
 mod index;
 mod lane;

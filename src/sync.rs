@@ -106,6 +106,20 @@ pub(crate) enum Site {
     BreachMoves,
     /// B: a lossless reader moves its cursor by CAS, so that it notices.
     CursorCas,
+    /// C, producer's side: the store that flips the clock is Release.
+    FlipRelease,
+    /// C, reader's side: the fence after it has seen which slot is complete.
+    FlipAcquire,
+    /// R: the slot that is filled is the one that readers are not sent to.
+    FillsIdle,
+    /// R, producer's side: the fence between a flip and the next filling.
+    RefillRelease,
+    /// R, reader's side: the fence between the copy and looking at the index again.
+    RefillAcquire,
+    /// R: a reader looks at the index again.
+    RefillCheck,
+    /// R: one whose slot was filled anew under it tries again.
+    ClockRetry,
 }
 
 #[cfg(not(all(loom, test)))]

@@ -11,6 +11,7 @@
 //! What loom cannot show: load buffering, and fences done by the kernel (`membarrier`), which is why the
 //! models take the notifier's full fence.
 
+mod clock;
 mod lane;
 mod lossless;
 mod queue;
@@ -143,6 +144,9 @@ counter_tests! {
     recorder: "lossless::recorder" needs SpaceNotify SpaceClause ArmFence NotifyFence ArmRecheck;
     two_recorders: "lossless::two_recorders" needs SpaceNotify ArmRecheck;
     leaving: "lossless::leaving" needs ArmRecheck SpaceNotify;
+    told: "clock::told" needs FlipRelease FlipAcquire FillsIdle RefillRelease RefillAcquire RefillCheck ClockRetry;
+    cut_short: "clock::cut_short" needs FillsIdle FlipRelease FlipAcquire RefillRelease RefillAcquire RefillCheck,
+        and of its own SeatOrders;
 }
 
 /// Runs the model again, in a process of its own, with each thing that it claims to need broken in turn, and
@@ -201,6 +205,7 @@ every_site! {
     GroupArmsAll GroupRearm GroupFence GroupPassOn EndsFirst
     ArmEach SleepOnEach
     LeaseFence LeaseRescan LeaseAnnounced GateFence GateCheck BreachMoves CursorCas
+    FlipRelease FlipAcquire FillsIdle RefillRelease RefillAcquire RefillCheck ClockRetry
 }
 
 #[test]
