@@ -68,7 +68,6 @@ mod readme {}
 #[doc = include_str!("../docs/from.md")]
 mod from {}
 
-#[allow(dead_code, reason = "what tells it comes next")]
 mod clock;
 mod copy;
 mod index;
@@ -99,6 +98,7 @@ outside_of_models! {
     mod format;
     mod lifecycle;
     mod name;
+    mod rate;
     mod seat;
     pub mod shm;
     mod stream;
@@ -113,8 +113,9 @@ outside_of_models! {
     pub use num_complex::Complex;
     pub use seat::Role;
     pub use stream::{
-        AtLimit, Attached, Builder, Chunk, Consumer, GroupConsumer, Info, LaneStatus, Listed, Member, Observer, Open,
-        Polled, Producer, ProducerState, Reservation, Start, Status, WaitSet, Waitable, create, list, list_in, open, prune,
+        AtLimit, Attached, Builder, Chunk, Clock, Consumer, GroupConsumer, Info, LaneStatus, Listed, Member, Moment, Observer,
+        Open, Polled, Producer, ProducerState, Reservation, Start, Status, Time, WaitSet, Waitable, create, list, list_in, open,
+        prune,
     };
     #[cfg(unix)]
     pub use stream::{is_stream, open_fd};

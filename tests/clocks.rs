@@ -3,7 +3,10 @@
 
 mod support;
 
-use annulus::{Kind, ProducerState, PushError, ReadError, Strategy, Wait, WaitSet};
+use annulus::{
+    Clock, Kind, Moment, Observer, Producer, ProducerState, PushError, ReadError, Start, Strategy, Wait,
+    WaitSet,
+};
 use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
 use std::sync::{Mutex, PoisonError};
 use std::thread::{JoinHandle, sleep};
@@ -64,9 +67,9 @@ impl<R: Send + 'static> Waiting<R> {
 /// A stream, a queue and a work queue, with all the ways to wait for something at them.
 struct Waits {
     place: Place,
-    producer: annulus::Producer<u64>,
-    feeder: annulus::Producer<u64>,
-    sharer: annulus::Producer<u64>,
+    producer: Producer<u64>,
+    feeder: Producer<u64>,
+    sharer: Producer<u64>,
 }
 
 impl Waits {
@@ -194,4 +197,115 @@ fn jumps_of_the_monotonic_clock_end_what_is_due_and_nothing_else() {
     println!(
         "figures | jumps of the monotonic clock under waits | 4 | 0 | by 1 and 2 hours; each timeout once"
     );
+}
+
+/// A signal of a frame a second, whose seconds pass at once, and who looks at it.
+struct Signal {
+    _place: Place,
+    producer: Producer<u64>,
+    viewer: Observer<u64>,
+}
+
+impl Signal {
+    fn new() -> Self {
+        let place = Place::new();
+        let producer = place.create("s").rate(1.0).capacity(2000).producer().unwrap();
+        let viewer = place.open("s").observer().unwrap();
+        assert!(viewer.clock().is_none(), "nothing was pushed");
+        Self { _place: place, producer, viewer }
+    }
+
+    fn seconds(&mut self, count: u64) -> Clock {
+        for _ in 0..count {
+            MONOTONIC.fetch_add(1, SeqCst);
+            UTC.fetch_add(1, SeqCst);
+            self.producer.push(&[self.producer.position()]).unwrap();
+        }
+        self.clock()
+    }
+
+    fn clock(&self) -> Clock {
+        let clock = self.viewer.clock().unwrap();
+        assert_eq!(self.producer.clock(), Some(clock));
+        clock
+    }
+
+    fn last(&self) -> u64 {
+        self.producer.position() - 1
+    }
+}
+
+/// Whether two times are the same but for what the test itself took.
+fn near(ours: i128, theirs: i128) -> bool {
+    ours.abs_diff(theirs) < 100_000_000_000
+}
+
+fn utc_now() -> i128 {
+    SystemTime::UNIX_EPOCH.elapsed().unwrap().as_nanos() as i128
+}
+
+#[test]
+fn a_step_of_utc_moves_utc_only() {
+    let _turn = turn();
+    let mut signal = Signal::new();
+    let before = signal.seconds(500);
+    assert!(before.rate_sigma() < 0.01 && (0.9..1.1).contains(&before.rate()), "{before:?}");
+    assert_eq!(before.nominal(), Some(1.0));
+    for step in [YEAR, -2 * YEAR, 3600] {
+        let last = signal.last();
+        let (was, at) = (signal.clock(), signal.clock().time_of(last));
+        UTC.fetch_add(step, SeqCst);
+        let now = signal.seconds(2);
+        assert_eq!(now.since(), 0, "it is one signal");
+        assert!((now.rate() - was.rate()).abs() <= 3.0 * was.rate_sigma());
+        let stepped = now.time_of(last);
+        assert!(stepped.monotonic_ns.abs_diff(at.monotonic_ns) < 1_000_000_000);
+        assert!(near(stepped.utc_ns.into(), i128::from(at.utc_ns) + i128::from(step) * 1_000_000_000));
+        assert!(near(now.time_of(signal.last()).utc_ns.into(), utc_now()));
+        assert_eq!(now.position_at(stepped.utc()), last);
+        assert_eq!(now.position_at(Moment::Monotonic(stepped.monotonic_ns)), last);
+    }
+}
+
+/// Hours that the signal did not have: another relation holds from there on, at the same rate.
+#[test]
+fn a_jump_of_the_monotonic_clock_begins_another_relation() {
+    let _turn = turn();
+    let mut signal = Signal::new();
+    let before = signal.seconds(500);
+    let jumped_at = signal.producer.position();
+    MONOTONIC.fetch_add(3600, SeqCst);
+    let after = signal.seconds(100);
+    assert!((jumped_at..jumped_at + 20).contains(&after.since()), "{} after {jumped_at}", after.since());
+    assert!((after.rate() - before.rate()).abs() < 0.01);
+    assert!(near(after.time_of(signal.last()).monotonic_ns.into(), annulus::monotonic_ns().into()));
+}
+
+#[test]
+fn one_starts_and_moves_to_a_time() {
+    let _turn = turn();
+    let mut signal = Signal::new();
+    // Before there is a clock, nothing is left out.
+    signal.viewer.seek(Start::At(Moment::Monotonic(annulus::monotonic_ns())));
+    assert_eq!(signal.viewer.position(), 0);
+    let clock = signal.seconds(3000);
+    let at = |position| clock.time_of(position);
+    signal.viewer.seek(Start::At(at(2500).into()));
+    assert_eq!(signal.viewer.position(), 2500);
+    signal.viewer.seek(Start::At(at(2600).utc().into()));
+    assert_eq!(signal.viewer.position(), 2600);
+    // What is overwritten is lost; before the first frame is the first.
+    signal.viewer.seek(Start::At(Moment::Monotonic(0)));
+    let read = signal.viewer.try_read(&mut [0; 10]).unwrap();
+    assert_eq!(read.first_position, read.lost_before);
+    assert!(read.lost_before >= 1000);
+    signal.viewer.seek(Start::Latest(30));
+    let read = signal.viewer.try_read(&mut [0; 100]).unwrap();
+    assert_eq!((read.first_position, read.frames, read.lost_before), (2970, 30, 0));
+    signal.viewer.seek(Start::Latest(u64::MAX));
+    let kept = signal.viewer.available();
+    assert!((2000..3000).contains(&kept), "{kept}");
+    assert_eq!(signal.viewer.try_read(&mut [0; 10]).unwrap().lost_before, 0);
+    signal.viewer.seek(Start::At(at(5000).into()));
+    assert_eq!(signal.viewer.try_read(&mut [0; 10]), Err(ReadError::Empty), "that is yet to come");
 }

@@ -121,7 +121,7 @@ fn imports_run_downward() {
         &["name"],
         &["error"],
         &["descriptor"],
-        &["channel", "format", "time", "copy", "index", "layout"],
+        &["channel", "format", "rate", "time", "copy", "index", "layout"],
         &["sync"],
     ];
     let floor = |room: &str| floors.iter().position(|rooms| rooms.contains(&room));

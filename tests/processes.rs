@@ -22,6 +22,8 @@ fn main() -> ExitCode {
         tests![
             a_killed_producer_is_noticed_and_succeeded,
             a_killed_reader_changes_nothing,
+            times_are_told_between_processes,
+            a_queue_has_a_clock_for_each_lane,
             a_killed_consumer_is_succeeded_within_its_bound,
             #[cfg(unix)]
             a_stopped_producer_keeps_its_seat,
@@ -73,6 +75,21 @@ fn play(role: &str, place: &Path) {
             loop {
                 producer.push(&[producer.position()]).unwrap();
                 std::thread::sleep(Duration::from_micros(200));
+            }
+        }
+        // Says between which times it pushed, frame by frame; "once": one, until it is told to end.
+        "timed producer" | "timed once" => {
+            let mut producer = stream(place).producer::<u64>().unwrap();
+            loop {
+                let before = annulus::monotonic_ns();
+                let position = producer.position();
+                producer.push(&[position]).unwrap();
+                say(format!("{position} {before} {}", annulus::monotonic_ns()));
+                if role == "timed once" {
+                    let _ = std::io::stdin().read_line(&mut String::new());
+                    return;
+                }
+                std::thread::sleep(Duration::from_millis(2));
             }
         }
         "finite producer" => {
@@ -187,6 +204,69 @@ fn a_killed_producer_is_noticed_and_succeeded() {
     assert_eq!((restart.epoch, restart.position), (2, position));
     second.kill();
     place.open("s").remove().unwrap();
+}
+
+/// What its producer says of a frame: its position, and the times before and after its push.
+fn timed(producer: &mut Actor) -> (u64, u64, u64) {
+    let line = producer.line();
+    let mut words = line.split(' ').map(|word| word.parse().unwrap());
+    (words.next().unwrap(), words.next().unwrap(), words.next().unwrap())
+}
+
+fn times_are_told_between_processes() {
+    let place = Place::new();
+    let mut first = Actor::start(&place, "timed producer");
+    let mut frames = vec![timed(&mut first)];
+    let viewer = place.open("s").observer::<u64>().unwrap();
+    assert_eq!(viewer.clock().unwrap().nominal(), Some(1000.0));
+    let until = Instant::now() + LONG;
+    while viewer.clock().unwrap().rate_sigma().is_infinite() {
+        assert!(Instant::now() < until, "no rate was measured");
+        frames.push(timed(&mut first));
+    }
+    frames.extend(std::iter::repeat_with(|| timed(&mut first)).take(200));
+    first.kill();
+    // The last record stays, and it goes through the pushes: some were later than it says, some were not.
+    let clock = viewer.clock().unwrap();
+    assert_eq!(clock.since(), 0);
+    assert!(clock.rate() < 600.0, "it sleeps 2 ms and more, {clock:?}");
+    let recent = &frames[frames.len() / 2..];
+    let told = |position: &u64| clock.time_of(*position).monotonic_ns;
+    assert!(recent.iter().any(|(position, _, after)| *after >= told(position)), "all were earlier");
+    assert!(recent.iter().any(|(position, before, _)| *before <= told(position)), "all were later");
+
+    // A successor begins anew: with one reading, and what is written on the device.
+    let mut second = Actor::start(&place, "timed once");
+    let (position, before, after) = timed(&mut second);
+    let clock = viewer.clock().unwrap();
+    assert_eq!((clock.since(), clock.rate(), clock.rate_sigma()), (position, 1000.0, f64::INFINITY));
+    let told = clock.time_of(position).monotonic_ns;
+    assert!((before..=after).contains(&told), "{told} is not between {before} and {after}");
+    second.kill();
+    assert_eq!(viewer.clock(), Some(clock));
+}
+
+fn a_queue_has_a_clock_for_each_lane() {
+    let place = Place::new();
+    let queue = || place.create("w").kind(Kind::Mpmc).producers(3).capacity(64).rate(10.0);
+    let mut producers = [(); 2].map(|()| queue().producer::<u64>().unwrap());
+    let consumer = place.open("w").group_consumer::<u64>().unwrap();
+    assert!((0..4).all(|lane| consumer.clock(lane).is_none()));
+    let mut times = vec![annulus::monotonic_ns()];
+    for producer in &mut producers {
+        producer.push(&[1]).unwrap();
+        times.push(annulus::monotonic_ns());
+    }
+    for (producer, span) in producers.iter().zip(times.windows(2)) {
+        let clock = consumer.clock(producer.lane()).unwrap();
+        assert_eq!(producer.clock(), Some(clock));
+        let told = clock.time_of(0).monotonic_ns;
+        assert!((span[0]..=span[1]).contains(&told));
+    }
+    assert!(consumer.clock(2).is_none() && consumer.clock(3).is_none());
+    let status = place.open("w").status().unwrap();
+    let told: Vec<_> = status.lanes.iter().map(|lane| lane.clock).collect();
+    assert_eq!(told, [consumer.clock(0), consumer.clock(1), None]);
 }
 
 fn a_killed_reader_changes_nothing() {

@@ -1,9 +1,11 @@
 //! The consuming handle.
 
 use super::builder::units;
+use super::clock::Clock;
 use super::polled::{Polled, Polling};
 use super::waitset::{Handle, Wrong};
 use super::{Info, ProducerState, Units};
+use crate::clock::Reader;
 use crate::descriptor::Kind;
 use crate::error::Error;
 use crate::lane::Exclusive;
@@ -25,6 +27,7 @@ pub struct Consumer<T> {
     ring: spsc::Consumer,
     units: Units<T>,
     info: Info,
+    clock: Reader,
     polling: Option<Polling>,
     attachment: Attachment, // last: the watch of an event loop goes before it
 }
@@ -42,7 +45,7 @@ impl<T: Pod> Consumer<T> {
         })?;
         attachment.settle();
         let ring = spsc::Consumer::new(cursor, Fences::register());
-        let consumer = Self { ring, units, info, polling: None, attachment };
+        let consumer = Self { ring, units, info, clock: Reader::default(), polling: None, attachment };
         consumer.attachment.post(consumer.position(), 0);
         Ok(consumer)
     }
@@ -108,6 +111,12 @@ impl<T: Pod> Consumer<T> {
     /// Frames that can be taken now.
     pub fn available(&mut self) -> u64 {
         self.ring.available().unwrap_or(0)
+    }
+
+    /// How positions and times belong together, as the producer last said; see [`Clock`]. `None` before its first push, and
+    /// of a ring without a rate for some seconds. Never waits for it.
+    pub fn clock(&self) -> Option<Clock> {
+        Clock::of(&self.clock, &self.attachment.segment().lane_block(0).clock, &self.info)
     }
 
     /// How many producers the stream had when this consumer last read.

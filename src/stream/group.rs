@@ -1,9 +1,11 @@
 //! The handle of one consumer of a group.
 
 use super::builder::units;
+use super::clock::Clock;
 use super::polled::{Polled, Polling};
 use super::waitset::{Handle, Wrong};
 use super::{Info, Units};
+use crate::clock::Reader;
 use crate::descriptor::Kind;
 use crate::error::Error;
 use crate::lifecycle::{Attachment, wrong_consumer};
@@ -117,6 +119,13 @@ impl<T: Pod> GroupConsumer<T> {
     /// [`Error::Os`] if there is no descriptor to be had, or no thread.
     pub fn polled(self) -> Result<Polled<Self>, Error> {
         Polling::start(self, 1)
+    }
+
+    /// How positions and times belong together in a lane, as its producer last said; see [`Clock`]. `None` before its first
+    /// push, of a queue without a rate for some seconds, and if there is no such lane. Never waits for it.
+    pub fn clock(&self, lane: u32) -> Option<Clock> {
+        let there = lane < self.info.lanes;
+        there.then(|| Clock::of(&Reader::default(), &self.attachment.segment().lane_block(lane).clock, &self.info))?
     }
 
     /// Frames that nobody has taken, in all lanes.

@@ -1,7 +1,9 @@
 //! What a stream is, who is attached to it, and which streams there are.
 
 use super::AtLimit;
+use super::clock::Clock;
 use crate::channel::Channel;
+use crate::clock::Reader;
 use crate::descriptor::{Descriptor, Kind};
 use crate::error::Error;
 use crate::format::SampleFormat;
@@ -227,7 +229,7 @@ impl ProducerState {
 }
 
 /// One lane of a stream. A work queue has one for each producer, others have one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct LaneStatus {
     /// What has become of its producer.
@@ -242,10 +244,12 @@ pub struct LaneStatus {
     pub epoch: u64,
     /// How long ago one was last seen, or the stream was created.
     pub seen: Duration,
+    /// How positions and times belong together, as its producer last said; `None` if it did not.
+    pub clock: Option<Clock>,
 }
 
 impl LaneStatus {
-    fn look(found: &Opened, segment: &Arc<Segment>, index: u32) -> Self {
+    fn look(found: &Opened, segment: &Arc<Segment>, index: u32, info: &Info) -> Self {
         let lane = segment.lane(index);
         let position = lane::readable(&lane);
         let intent = lane.producer().intent.load(Relaxed);
@@ -257,6 +261,7 @@ impl LaneStatus {
             head: taken.then(|| lane.head().load(Relaxed)),
             epoch: lane::epoch(&lane),
             seen: since(lifecycle::seen_ns(segment, index..index + 1)),
+            clock: Clock::of(&Reader::default(), &segment.lane_block(index).clock, info),
         }
     }
 }
@@ -299,7 +304,7 @@ pub struct Status {
     pub epoch: u64,
     /// Each lane by itself.
     pub lanes: Vec<LaneStatus>,
-    /// How long ago a producer was last seen: while one pushes it shows itself every tenth of a second of signal.
+    /// How long ago a producer was last seen: while one pushes it shows itself every tenth of a second of signal, at least.
     pub seen: Duration,
     /// What was overwritten although a lossless reader had not read it.
     pub breaches: Breaches,
@@ -314,7 +319,7 @@ impl Status {
         let segment = found.map(Rights::Look)?;
         let info = Info::new(found.descriptor(), found.home(), found.store(), found.lock());
         let lanes: Vec<LaneStatus> =
-            (0..info.lanes).map(|lane| LaneStatus::look(found, &segment, lane)).collect();
+            (0..info.lanes).map(|lane| LaneStatus::look(found, &segment, lane, &info)).collect();
         let sum = |of: fn(&LaneStatus) -> u64| lanes.iter().map(of).fold(0, u64::wrapping_add);
         let mut attached = Vec::new();
         for seat in 0..segment.descriptor().seats() {

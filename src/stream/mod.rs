@@ -1,6 +1,7 @@
 //! What users touch: a builder, an opener, typed handles, and what a stream says about itself.
 
 mod builder;
+mod clock;
 mod consumer;
 mod group;
 mod info;
@@ -14,6 +15,7 @@ mod waitset;
 mod watch;
 
 pub use builder::{AtLimit, Builder, create};
+pub use clock::{Clock, Moment, Time};
 pub use consumer::{Chunk, Consumer};
 pub use group::GroupConsumer;
 pub use info::{Attached, Info, LaneStatus, Listed, ProducerState, Status, list, list_in, prune};

@@ -1,9 +1,11 @@
 //! The observing handle.
 
 use super::builder::units;
+use super::clock::Clock;
 use super::polled::{Polled, Polling};
 use super::waitset::{Handle, Wrong};
 use super::{Info, ProducerState, Start, Units};
+use crate::clock::Reader;
 use crate::error::Error;
 use crate::lane;
 use crate::lifecycle::Attachment;
@@ -27,6 +29,7 @@ pub struct Observer<T> {
     units: Units<T>,
     info: Info,
     lane: u32,
+    clock: Reader,
     polling: Option<Polling>,
     attachment: Attachment, // last: the watch of an event loop goes before it
 }
@@ -42,7 +45,8 @@ impl<T: Pod> Observer<T> {
         attachment.settle();
         let on = attachment.segment().lane(lane);
         let lossless = attachment.lossless();
-        let position = place(&on, start, lossless.is_some());
+        let clock = Reader::default();
+        let position = place(&on, start, lossless.is_some(), || Clock::of(&clock, &attachment.segment().lane_block(lane).clock, &info));
         let ring = match lossless {
             None => broadcast::Observer::new(lane::Observer::attach(on, position)),
             Some(seat) => {
@@ -50,7 +54,7 @@ impl<T: Pod> Observer<T> {
                 broadcast::Observer::lossless(cursor, counted(start, skipped), Fences::register())
             }
         };
-        let observer = Self { ring, lossless: lossless.is_some(), units, info, lane, polling: None, attachment };
+        let observer = Self { ring, lossless: lossless.is_some(), units, info, lane, clock, polling: None, attachment };
         observer.post();
         Ok(observer)
     }
@@ -117,14 +121,14 @@ impl<T: Pod> Observer<T> {
         frames
     }
 
-    /// Moves: to what comes next, to the oldest that is retained, or to a position. What lies between is not
+    /// Moves: to what comes next, to the newest few, to the oldest that is retained, to a position or a time. What lies between is not
     /// counted as lost. A lossless reader gives back what lies before, and gets what lies behind only as far as that is
     /// kept.
     pub fn seek(&mut self, start: Start) {
         if self.attachment.forked() || (self.lossless && !self.attachment.is_seated()) {
             return; // the next read says so
         }
-        let position = place(&self.attachment.segment().lane(self.lane), start, self.lossless);
+        let position = place(&self.attachment.segment().lane(self.lane), start, self.lossless, || self.clock());
         let skipped = self.ring.seek(position);
         self.ring.missed(counted(start, skipped));
         self.post();
@@ -147,6 +151,12 @@ impl<T: Pod> Observer<T> {
     /// Frames that this observer was lapped by, in all.
     pub fn lost(&self) -> u64 {
         self.ring.lost()
+    }
+
+    /// How positions and times belong together, as the producer last said; see [`Clock`]. `None` before its first push, and
+    /// of a stream without a rate for some seconds. Never waits for it.
+    pub fn clock(&self) -> Option<Clock> {
+        Clock::of(&self.clock, &self.attachment.segment().lane_block(self.lane).clock, &self.info)
     }
 
     /// How many producers the stream had when this observer last read.
@@ -230,20 +240,25 @@ impl<T: Pod> Handle for Observer<T> {
 }
 
 /// The position that `start` means now.
-fn place(lane: &Lane, start: Start, lossless: bool) -> u64 {
+fn place(lane: &Lane, start: Start, lossless: bool, clock: impl FnOnce() -> Option<Clock>) -> u64 {
     let tail = lane::readable(lane);
+    let oldest = || match lossless {
+        // Not what is older: its cursor would be in its producer's way, if only for a moment.
+        true => lane::oldest_kept(lane).min(tail),
+        false => lane.geometry().oldest(lane.producer().intent.load(Relaxed)).min(tail),
+    };
     match start {
         Start::Now => tail,
-        // Not what is older: its cursor would be in its producer's way, if only for a moment.
-        Start::Oldest if lossless => lane::oldest_kept(lane).min(tail),
-        Start::Oldest => lane.geometry().oldest(lane.producer().intent.load(Relaxed)).min(tail),
+        Start::Oldest => oldest(),
+        Start::Latest(frames) => tail.saturating_sub(frames).max(oldest()),
         Start::Position(position) => position,
+        Start::At(moment) => clock().map_or_else(oldest, |clock| clock.position_at(moment)),
     }
 }
 
 /// Which of the frames that were gone when a lossless reader came to where it starts it wanted to have.
 fn counted(start: Start, skipped: u64) -> u64 {
-    if start == Start::Oldest { 0 } else { skipped }
+    if matches!(start, Start::Oldest | Start::Latest(_)) { 0 } else { skipped }
 }
 
 impl<T> fmt::Debug for Observer<T> {

@@ -1,6 +1,6 @@
 //! Opening streams that exist.
 
-use super::{Consumer, GroupConsumer, Info, Observer, Producer, Status};
+use super::{Consumer, GroupConsumer, Info, Moment, Observer, Producer, Status};
 use crate::error::Error;
 use crate::format::SampleFormat;
 use crate::lifecycle::{self, Attachment, Opened};
@@ -28,8 +28,13 @@ pub enum Start {
     Now,
     /// With the oldest that is retained.
     Oldest,
+    /// With the last so many frames; with the oldest, if fewer are retained.
+    Latest(u64),
     /// At a position. What was overwritten already counts as lost.
     Position(u64),
+    /// With the frame that was sampled then, as the stream's [clock](crate::Clock::position_at) says now; so it may be one
+    /// that was overwritten, or is yet to come. While there is no clock, with the oldest that is retained.
+    At(Moment),
 }
 
 /// Says how to open a stream. Made by [`open`]; ends in [`observer`](Self::observer),

@@ -1,7 +1,9 @@
 //! The producing handle.
 
 use super::builder::units;
+use super::clock::{Clock, Timekeeper};
 use super::{AtLimit, Info, Units};
+use crate::clock::Reader;
 use crate::descriptor::Kind;
 use crate::error::Error;
 use crate::index::Cursor;
@@ -35,9 +37,10 @@ pub struct Producer<T> {
     units: Units<T>,
     info: Info,
     lane: u32,
-    /// Position at which it shows itself again, and how far apart these are.
-    shows_at: u64,
-    shows_every: u64,
+    /// Position at which it looks at the clock, and shows itself, again.
+    looks_at: u64,
+    time: Timekeeper,
+    clock: Reader,
     attachment: Attachment,
 }
 
@@ -61,9 +64,11 @@ impl<T: Pod> Producer<T> {
         attachment.settle(); // after the epoch, before the first push
         let overtakes = info.lossless > 0 && info.at_limit == AtLimit::Overwrite;
         let ring = ring::Producer::new(writer, Fences::register()).overtaking(overtakes);
-        let tenth = if info.rate > 0.0 { (info.rate / 10.0) as u64 } else { info.capacity / 8 };
-        let mut producer = Self { ring, units, info, lane, shows_at: 0, shows_every: tenth.max(1), attachment };
-        producer.show();
+        let position = ring.position();
+        let time = Timekeeper::take_over(&segment.lane_block(lane).clock, &info, position);
+        let clock = Reader::default();
+        let producer = Self { ring, units, info, lane, looks_at: position + 1, time, clock, attachment };
+        producer.show(monotonic_ns());
         Ok(producer)
     }
 
@@ -81,7 +86,7 @@ impl<T: Pod> Producer<T> {
     pub fn push(&mut self, samples: &[T]) -> Result<(), PushError> {
         let count = self.whole(samples)?;
         self.ring.push(bytemuck::cast_slice(samples), count as u64, &self.attachment)?;
-        self.show_when_due();
+        self.tell_when_due();
         Ok(())
     }
 
@@ -94,7 +99,7 @@ impl<T: Pod> Producer<T> {
         let count = self.whole(samples)?;
         let wait = within(timeout);
         let done = self.ring.push_wait(bytemuck::cast_slice(samples), count as u64, wait, &self.attachment);
-        self.show_when_due();
+        self.tell_when_due();
         done
     }
 
@@ -148,6 +153,12 @@ impl<T: Pod> Producer<T> {
     /// lane's own.
     pub fn lane(&self) -> u32 {
         self.lane
+    }
+
+    /// How positions and times belong together in this lane; see [`Clock`]. `None` before the first push, and without a
+    /// [rate](super::Builder::rate) for the first seconds.
+    pub fn clock(&self) -> Option<Clock> {
+        Clock::of(&self.clock, &self.attachment.segment().lane_block(self.lane).clock, &self.info)
     }
 
     /// How many producers the lane has had, this one included.
@@ -211,9 +222,9 @@ impl<T: Pod> Producer<T> {
     }
 
     #[inline]
-    fn show_when_due(&mut self) {
-        if self.ring.position() >= self.shows_at {
-            self.show();
+    fn tell_when_due(&mut self) {
+        if self.ring.position() >= self.looks_at {
+            self.tell();
         }
     }
 
@@ -230,18 +241,25 @@ impl<T: Pod> Producer<T> {
 }
 
 impl<T> Producer<T> {
-    /// Says when it was last seen, for those who clean up behind the dead.
+    /// Looks at the clock, after a push.
     #[cold]
-    fn show(&mut self) {
-        self.shows_at = self.ring.position().saturating_add(self.shows_every);
-        self.attachment.segment().lane_block(self.lane).seen_ns.store(monotonic_ns(), Relaxed);
+    fn tell(&mut self) {
+        let (position, now_ns) = (self.ring.position(), monotonic_ns());
+        self.show(now_ns);
+        self.time.pushed(&self.attachment.segment().lane_block(self.lane).clock, position, now_ns);
+        self.looks_at = position.saturating_add(self.time.spacing());
+    }
+
+    /// Says when it was last seen, for those who clean up behind the dead.
+    fn show(&self, now_ns: u64) {
+        self.attachment.segment().lane_block(self.lane).seen_ns.store(now_ns, Relaxed);
     }
 }
 
 impl<T> Drop for Producer<T> {
     fn drop(&mut self) {
         if !self.attachment.forked() {
-            self.show();
+            self.show(monotonic_ns());
         }
     }
 }
@@ -322,7 +340,7 @@ impl<T: Pod> Reservation<'_, T> {
         self.producer.ring.check_lane()?;
         self.producer.ring.writer().publish(count);
         self.producer.ring.notify();
-        self.producer.show_when_due();
+        self.producer.tell_when_due();
         Ok(())
     }
 }
