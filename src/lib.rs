@@ -73,6 +73,7 @@ mod copy;
 mod index;
 mod lane;
 mod layout;
+mod ledger;
 mod ring;
 mod sync;
 mod wait;
@@ -113,8 +114,8 @@ outside_of_models! {
     pub use num_complex::Complex;
     pub use seat::Role;
     pub use stream::{
-        AtLimit, Attached, Builder, Chunk, Clock, Consumer, GroupConsumer, Info, LaneStatus, Listed, Member, Moment, Observer,
-        Open, Polled, Producer, ProducerState, Reservation, Start, Status, Time, WaitSet, Waitable, create, list, list_in, open,
+        AtLimit, Attached, Builder, Cause, Chunk, Clock, Consumer, Gap, GroupConsumer, Info, LaneStatus, Listed, Member, Moment, Observer,
+        Open, Polled, Producer, ProducerState, Reservation, Sequence, SequenceCheck, Start, Status, Time, WaitSet, Waitable, create, list, list_in, open,
         prune,
     };
     #[cfg(unix)]

@@ -120,6 +120,16 @@ pub(crate) enum Site {
     RefillCheck,
     /// R: one whose slot was filled anew under it tries again.
     ClockRetry,
+    /// K, producer's side: the store that publishes an entry of the ledger is Release.
+    LedgerRelease,
+    /// K, reader's side: the fence after it has seen how many there are.
+    LedgerAcquire,
+    /// O, producer's side: the fence between announcing an entry and writing it.
+    EntryRelease,
+    /// O, reader's side: the fence between the copy and looking at what was announced.
+    EntryAcquire,
+    /// O: a reader throws away what was announced to be overwritten.
+    EntryCheck,
 }
 
 #[cfg(not(all(loom, test)))]

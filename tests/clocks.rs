@@ -4,8 +4,8 @@
 mod support;
 
 use annulus::{
-    Clock, Kind, Moment, Observer, Producer, ProducerState, PushError, ReadError, Start, Strategy, Wait,
-    WaitSet,
+    Cause, Clock, Kind, Moment, Observer, Producer, ProducerState, PushError, ReadError, Start, Strategy,
+    Wait, WaitSet,
 };
 use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
 use std::sync::{Mutex, PoisonError};
@@ -265,6 +265,44 @@ fn a_step_of_utc_moves_utc_only() {
         assert_eq!(now.position_at(stepped.utc()), last);
         assert_eq!(now.position_at(Moment::Monotonic(stepped.monotonic_ns)), last);
     }
+}
+
+#[test]
+fn a_step_of_utc_is_told_with_the_frames_behind() {
+    let _turn = turn();
+    let mut signal = Signal::new();
+    signal.seconds(50);
+    for step in [3600, -YEAR] {
+        let at = signal.producer.position();
+        UTC.fetch_add(step, SeqCst);
+        signal.seconds(2);
+        signal.viewer.read(&mut [0; 100], Wait::new()).unwrap();
+        let [gap] = signal.viewer.gaps() else { panic!("{:?}", signal.viewer.gaps()) };
+        assert!((at..at + 2).contains(&gap.position), "{gap:?} at {at}");
+        let Cause::UtcStep { ns } = gap.cause else { panic!("{gap:?}") };
+        assert!(near(ns.into(), i128::from(step) * 1_000_000_000), "{gap:?}");
+        assert_eq!((gap.missing, gap.missing_in_all), (Some(0), 0));
+    }
+    signal.seconds(50);
+    signal.viewer.read(&mut [0; 100], Wait::new()).unwrap();
+    assert_eq!(signal.viewer.gaps(), []);
+}
+
+/// What a device lost took its time.
+#[test]
+fn a_gap_takes_time_and_no_positions() {
+    let _turn = turn();
+    let mut signal = Signal::new();
+    let before = signal.seconds(500);
+    MONOTONIC.fetch_add(47, SeqCst);
+    UTC.fetch_add(47, SeqCst);
+    signal.producer.gap(47).unwrap();
+    let after = signal.seconds(100);
+    assert!((500..510).contains(&after.since()), "{after:?}");
+    assert!((after.rate() - before.rate()).abs() < 0.01, "it is the same device: {after:?}");
+    let between = after.time_of(500).monotonic_ns - before.time_of(499).monotonic_ns;
+    assert!((47_000_000_000..50_000_000_000).contains(&between), "{between}");
+    assert!(near(after.time_of(signal.last()).monotonic_ns.into(), annulus::monotonic_ns().into()));
 }
 
 /// Hours that the signal did not have: another relation holds from there on, at the same rate.

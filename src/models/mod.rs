@@ -13,6 +13,7 @@
 
 mod clock;
 mod lane;
+mod ledger;
 mod lossless;
 mod queue;
 mod wait;
@@ -85,6 +86,8 @@ enum Mutant {
     SeatOrders,
     /// Each stream has an armed word of its own.
     OwnArmed,
+    /// A producer writes a gap down before it pushes what comes after.
+    GapFirst,
 }
 
 impl Mutant {
@@ -147,6 +150,10 @@ counter_tests! {
     told: "clock::told" needs FlipRelease FlipAcquire FillsIdle RefillRelease RefillAcquire RefillCheck ClockRetry;
     cut_short: "clock::cut_short" needs FillsIdle FlipRelease FlipAcquire RefillRelease RefillAcquire RefillCheck,
         and of its own SeatOrders;
+    ledger_told: "ledger::told" needs LedgerRelease LedgerAcquire EntryRelease EntryAcquire EntryCheck;
+    ledger_cut_short: "ledger::cut_short" needs LedgerRelease EntryRelease EntryAcquire EntryCheck,
+        and of its own SeatOrders;
+    ledger_behind: "ledger::behind" needs TailRelease TailAcquire, and of its own GapFirst;
 }
 
 /// Runs the model again, in a process of its own, with each thing that it claims to need broken in turn, and
@@ -206,6 +213,7 @@ every_site! {
     ArmEach SleepOnEach
     LeaseFence LeaseRescan LeaseAnnounced GateFence GateCheck BreachMoves CursorCas
     FlipRelease FlipAcquire FillsIdle RefillRelease RefillAcquire RefillCheck ClockRetry
+    LedgerRelease LedgerAcquire EntryRelease EntryAcquire EntryCheck
 }
 
 #[test]

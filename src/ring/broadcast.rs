@@ -139,6 +139,7 @@ impl Observer {
             frames: observed.frames as usize,
             lost_before: observed.lost,
             restarted: self.told.restarted(self.cursor.lane()),
+            gaps: 0,
         })
     }
 

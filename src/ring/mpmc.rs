@@ -75,7 +75,7 @@ impl Consumer {
                 }
                 let restarted = self.told[self.at].restarted(from.lane());
                 let (lane, frames) = (from.lane().index(), frames as usize);
-                return Ok(Some(Frames { lane, first_position, frames, lost_before: 0, restarted }));
+                return Ok(Some(Frames { lane, first_position, frames, lost_before: 0, restarted, gaps: 0 }));
             }
             self.next_lane(); // also from one that somebody has written over: the others are none the worse
             taken?;

@@ -170,4 +170,7 @@ pub struct Frames {
     pub lost_before: u64,
     /// The producer was succeeded since the last read.
     pub restarted: Option<Restart>,
+    /// How many [gaps](crate::Observer::gaps) of the source lie before or among these frames: it, or who carries them here,
+    /// did not deliver what should be there.
+    pub gaps: usize,
 }

@@ -101,7 +101,7 @@ impl Consumer {
             self.give_back();
         }
         let restarted = self.told.restarted(self.cursor.lane());
-        Frames { lane: 0, first_position, frames: frames as usize, lost_before: 0, restarted }
+        Frames { lane: 0, first_position, frames: frames as usize, lost_before: 0, restarted, gaps: 0 }
     }
 
     #[inline]

@@ -181,15 +181,19 @@ fn encode(line: &Line, utc_ns: i64) -> Words {
 pub(super) struct Timekeeper {
     pulse: Pulse,
     teller: Teller,
-    /// From the monotonic clock to UTC, ns.
-    offset: Option<i64>,
+    utc: Utc,
 }
+
+/// UTC that goes so fast or slow is set by a service that keeps it right; what jumps by more, and by more than a
+/// millisecond, was set.
+const SLEWED: f64 = 0.001;
+const STEP_NS: f64 = 1e6;
 
 impl Timekeeper {
     /// Begins anew at `position`, whatever the producers before it knew: it may be another device.
     pub(super) fn take_over(latch: &ClockLatch, info: &Info, position: u64) -> Self {
         let pulse = Pulse::new(info.rate, info.capacity / 8, position);
-        Self { pulse, teller: Teller::take_over(latch), offset: None }
+        Self { pulse, teller: Teller::take_over(latch), utc: Utc::default() }
     }
 
     /// Frames that may be pushed before the clock is to be looked at again.
@@ -197,27 +201,73 @@ impl Timekeeper {
         self.pulse.spacing()
     }
 
-    /// All before `position` was pushed by now.
-    pub(super) fn pushed(&mut self, latch: &ClockLatch, position: u64, now_ns: u64) {
-        if let Some(line) = self.pulse.read(position, now_ns) {
-            let utc_ns = line.monotonic_ns.cast_signed().wrapping_add(self.look_at_utc());
-            self.teller.tell(latch, &encode(&line, utc_ns));
-        }
+    /// All before `position` was pushed by now. By how much UTC was set meanwhile, if it was.
+    pub(super) fn pushed(&mut self, latch: &ClockLatch, position: u64, now_ns: u64) -> Option<i64> {
+        let line = self.pulse.read(position, now_ns)?;
+        let (offset, step) = self.look_at_utc();
+        let utc_ns = line.monotonic_ns.cast_signed().wrapping_add(offset);
+        self.teller.tell(latch, &encode(&line, utc_ns));
+        step
+    }
+
+    /// The device's time begins anew at `position`.
+    pub(super) fn begin(&mut self, info: &Info, position: u64) {
+        self.pulse = Pulse::new(info.rate, info.capacity / 8, position);
     }
 
     /// The device lost `missing` frames before the one at `position`, the next to be pushed: for it time went on.
-    #[allow(dead_code, reason = "the gap ledger is to call it")]
     pub(super) fn lost(&mut self, position: u64, missing: u64) {
         self.pulse.skip(position, missing);
     }
 
-    /// What UTC is ahead of the monotonic clock. One who is interrupted between the two sees them apart: that is no step.
-    fn look_at_utc(&mut self) -> i64 {
+    /// What UTC is ahead of the monotonic clock, and by how much it was set since.
+    fn look_at_utc(&mut self) -> (i64, Option<i64>) {
         let before = monotonic_ns();
         let utc_ns = utc_ns(SystemTime::now());
-        let doubt = monotonic_ns().saturating_sub(before).cast_signed() / 2;
-        let seen = utc_ns.wrapping_sub(before.cast_signed().wrapping_add(doubt));
-        let known = self.offset.filter(|known| known.abs_diff(seen) <= doubt.unsigned_abs());
-        *self.offset.insert(known.unwrap_or(seen))
+        let doubt = monotonic_ns().saturating_sub(before) / 2;
+        self.utc.saw(before.saturating_add(doubt), utc_ns, doubt)
+    }
+}
+
+/// Follows UTC.
+#[derive(Debug, Default)]
+struct Utc {
+    /// What it is ahead of the monotonic clock, ns, and when it was, by that clock.
+    offset: Option<(i64, u64)>,
+}
+
+impl Utc {
+    /// It was `utc_ns` at `now_ns`, give or take `doubt`: one who is interrupted between two clocks sees them apart, and that
+    /// is no step. What it is ahead, and by how much it was set since.
+    fn saw(&mut self, now_ns: u64, utc_ns: i64, doubt: u64) -> (i64, Option<i64>) {
+        let seen = utc_ns.wrapping_sub(now_ns.cast_signed());
+        let (known, then) = self.offset.unwrap_or((seen, now_ns));
+        let moved = seen.wrapping_sub(known);
+        let offset = if moved.unsigned_abs() <= doubt { known } else { seen };
+        self.offset = Some((offset, now_ns));
+        let usual = STEP_NS + SLEWED * now_ns.saturating_sub(then) as f64 + doubt as f64;
+        (offset, (moved.unsigned_abs() as f64 > usual).then_some(moved))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_of_utc_is_told_from_doubt_and_from_slewing() {
+        const SECOND: u64 = 1_000_000_000;
+        let mut utc = Utc::default();
+        let ahead = |now: u64, by: i64| now.cast_signed() + by;
+        assert_eq!(utc.saw(5, ahead(5, 1000), 2), (1000, None));
+        assert_eq!(utc.saw(9, ahead(9, 1002), 2), (1000, None), "in doubt it is what it was");
+        assert_eq!(utc.saw(12, ahead(12, 1003), 2), (1003, None), "it goes a little faster");
+        let much = 2_000_000;
+        assert_eq!(utc.saw(SECOND, ahead(SECOND, much), 50), (much, None), "0.5 ms/s are slewed, and 1 ms may be");
+        assert_eq!(utc.saw(SECOND + 1, ahead(SECOND + 1, -SECOND.cast_signed()), 50).1, Some(-(SECOND.cast_signed() + much)));
+        assert_eq!(utc.saw(SECOND + 9, ahead(SECOND + 9, -SECOND.cast_signed()), 50).1, None, "once");
+        // One who was held up between the clocks.
+        let late = 40_000_000;
+        assert_eq!(utc.saw(2 * SECOND, ahead(2 * SECOND, late as i64 - SECOND.cast_signed()), late).1, None);
     }
 }

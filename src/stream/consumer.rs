@@ -2,6 +2,7 @@
 
 use super::builder::units;
 use super::clock::Clock;
+use super::gap::{Gap, Gaps};
 use super::polled::{Polled, Polling};
 use super::waitset::{Handle, Wrong};
 use super::{Info, ProducerState, Units};
@@ -28,6 +29,7 @@ pub struct Consumer<T> {
     units: Units<T>,
     info: Info,
     clock: Reader,
+    gaps: Gaps,
     polling: Option<Polling>,
     attachment: Attachment, // last: the watch of an event loop goes before it
 }
@@ -45,7 +47,8 @@ impl<T: Pod> Consumer<T> {
         })?;
         attachment.settle();
         let ring = spsc::Consumer::new(cursor, Fences::register());
-        let consumer = Self { ring, units, info, clock: Reader::default(), polling: None, attachment };
+        let gaps = Gaps::at(&attachment.segment().lane_block(0).ledger, ring.cursor().position());
+        let consumer = Self { ring, units, info, clock: Reader::default(), gaps, polling: None, attachment };
         consumer.attachment.post(consumer.position(), 0);
         Ok(consumer)
     }
@@ -117,6 +120,11 @@ impl<T: Pod> Consumer<T> {
     /// of a ring without a rate for some seconds. Never waits for it.
     pub fn clock(&self) -> Option<Clock> {
         Clock::of(&self.clock, &self.attachment.segment().lane_block(0).clock, &self.info)
+    }
+
+    /// What the source did not deliver before and among the frames that were read last, in order; see [`Gap`].
+    pub fn gaps(&self) -> &[Gap] {
+        self.gaps.found()
     }
 
     /// How many producers the stream had when this consumer last read.
@@ -195,7 +203,7 @@ impl<T: Pod> Consumer<T> {
         let length = self.units.length(frames as usize);
         let taken = self.ring.take_into(bytemuck::cast_slice_mut(&mut out[..length]), frames);
         self.attachment.post(self.ring.cursor().position(), 0);
-        taken
+        self.gaps.with(&self.attachment.segment().lane_block(0).ledger, taken)
     }
 
     #[inline]
@@ -303,13 +311,14 @@ impl<T: Pod> Chunk<'_, T> {
     pub fn commit(self, frames: usize) -> Frames {
         if self.consumer.seated().is_err() {
             let first_position = self.consumer.position();
-            return Frames { lane: 0, first_position, frames: 0, lost_before: 0, restarted: None };
+            return Frames { lane: 0, first_position, frames: 0, lost_before: 0, restarted: None, gaps: 0 };
         }
         let frames = self.frames.min(frames as u64);
         let taken = self.consumer.ring.take(frames);
         self.consumer.release();
-        self.consumer.attachment.post(self.consumer.position(), 0);
-        taken
+        let consumer = self.consumer;
+        consumer.attachment.post(consumer.position(), 0);
+        consumer.gaps.with(&consumer.attachment.segment().lane_block(0).ledger, taken)
     }
 
     /// Takes all of them.

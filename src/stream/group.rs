@@ -2,6 +2,7 @@
 
 use super::builder::units;
 use super::clock::Clock;
+use super::gap::{Gap, Gaps};
 use super::polled::{Polled, Polling};
 use super::waitset::{Handle, Wrong};
 use super::{Info, Units};
@@ -13,11 +14,13 @@ use crate::ring::mpmc;
 use crate::ring::set::Waiter;
 use crate::ring::{Frames, ReadError};
 use crate::seat::Role;
+use crate::sync::Ordering::Relaxed;
 use crate::wait::{Fences, Wait};
 use bytemuck::Pod;
 use core::fmt;
 #[cfg(unix)]
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 /// Takes frames out of a work queue, together with others: each frame goes to exactly one of them.
 ///
@@ -50,6 +53,9 @@ pub struct GroupConsumer<T> {
     info: Info,
     /// Frames that it took, in all.
     taken: u64,
+    /// Of each lane, and which one was taken from last.
+    gaps: Vec<Gaps>,
+    last: u32,
     polling: Option<Polling>,
     attachment: Attachment, // last: the watch of an event loop goes before it
 }
@@ -61,11 +67,17 @@ impl<T: Pod> GroupConsumer<T> {
         if info.kind != Kind::Mpmc {
             return Err(wrong_consumer(info.kind, &info.full_name()));
         }
-        let segment = attachment.segment();
+        let segment = Arc::clone(attachment.segment());
         let lanes = (0..info.lanes).map(|lane| segment.lane(lane));
         let ring = mpmc::Consumer::new(lanes, attachment.place(Role::Consumer) as usize, Fences::register());
         attachment.settle();
-        Ok(Self { ring, units, info, taken: 0, polling: None, attachment })
+        let gaps = (0..info.lanes)
+            .map(|lane| {
+                let head = segment.lane(lane).head().load(Relaxed);
+                Gaps::at(&segment.lane_block(lane).ledger, head)
+            })
+            .collect();
+        Ok(Self { ring, units, info, taken: 0, gaps, last: 0, polling: None, attachment })
     }
 
     /// Takes what is there in one lane, up to the length of `out`, which is a whole number of frames.
@@ -128,6 +140,11 @@ impl<T: Pod> GroupConsumer<T> {
         there.then(|| Clock::of(&Reader::default(), &self.attachment.segment().lane_block(lane).clock, &self.info))?
     }
 
+    /// What the source of the lane did not deliver before and among the frames that were taken last, in order; see [`Gap`].
+    pub fn gaps(&self) -> &[Gap] {
+        self.gaps[self.last as usize].found()
+    }
+
     /// Frames that nobody has taken, in all lanes.
     pub fn available(&self) -> u64 {
         self.ring.available()
@@ -168,11 +185,12 @@ impl<T: Pod> GroupConsumer<T> {
 
     #[inline]
     fn post(&mut self, taken: Result<Frames, ReadError>) -> Result<Frames, ReadError> {
-        if let Ok(frames) = taken {
-            self.taken += frames.frames as u64;
-            self.attachment.post(self.taken, 0);
-        }
-        taken
+        let frames = taken?;
+        self.taken += frames.frames as u64;
+        self.attachment.post(self.taken, 0);
+        let ledger = &self.attachment.segment().lane_block(frames.lane).ledger;
+        self.last = frames.lane;
+        Ok(self.gaps[frames.lane as usize].from(ledger, frames.first_position, frames))
     }
 
     #[inline]

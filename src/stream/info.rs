@@ -2,6 +2,7 @@
 
 use super::AtLimit;
 use super::clock::Clock;
+use super::gap::{self, Gap};
 use crate::channel::Channel;
 use crate::clock::Reader;
 use crate::descriptor::{Descriptor, Kind};
@@ -229,7 +230,7 @@ impl ProducerState {
 }
 
 /// One lane of a stream. A work queue has one for each producer, others have one.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct LaneStatus {
     /// What has become of its producer.
@@ -246,12 +247,17 @@ pub struct LaneStatus {
     pub seen: Duration,
     /// How positions and times belong together, as its producer last said; `None` if it did not.
     pub clock: Option<Clock>,
+    /// What its source did not deliver: the newest 64.
+    pub gaps: Vec<Gap>,
+    /// Frames that its source did not deliver, in all, as far as they were counted.
+    pub missing: u64,
 }
 
 impl LaneStatus {
     fn look(found: &Opened, segment: &Arc<Segment>, index: u32, info: &Info) -> Self {
         let lane = segment.lane(index);
         let position = lane::readable(&lane);
+        let (gaps, missing) = gap::all(&segment.lane_block(index).ledger);
         let intent = lane.producer().intent.load(Relaxed);
         let taken = segment.descriptor().kind != Kind::Broadcast;
         Self {
@@ -262,6 +268,8 @@ impl LaneStatus {
             epoch: lane::epoch(&lane),
             seen: since(lifecycle::seen_ns(segment, index..index + 1)),
             clock: Clock::of(&Reader::default(), &segment.lane_block(index).clock, info),
+            gaps,
+            missing,
         }
     }
 }

@@ -3,12 +3,14 @@
 mod builder;
 mod clock;
 mod consumer;
+mod gap;
 mod group;
 mod info;
 mod observer;
 mod open;
 mod polled;
 mod producer;
+mod sequence;
 #[cfg(feature = "async")]
 mod task;
 mod waitset;
@@ -17,6 +19,7 @@ mod watch;
 pub use builder::{AtLimit, Builder, create};
 pub use clock::{Clock, Moment, Time};
 pub use consumer::{Chunk, Consumer};
+pub use gap::{Cause, Gap};
 pub use group::GroupConsumer;
 pub use info::{Attached, Info, LaneStatus, Listed, ProducerState, Status, list, list_in, prune};
 pub use observer::Observer;
@@ -26,6 +29,7 @@ pub use info::is_stream;
 pub use open::open_fd;
 pub use open::{Open, Start, open};
 pub use polled::Polled;
+pub use sequence::{Sequence, SequenceCheck};
 pub use producer::{Producer, Reservation};
 pub use waitset::{Member, WaitSet, Waitable};
 

@@ -2,6 +2,7 @@
 
 use super::builder::units;
 use super::clock::Clock;
+use super::gap::{Gap, Gaps};
 use super::polled::{Polled, Polling};
 use super::waitset::{Handle, Wrong};
 use super::{Info, ProducerState, Start, Units};
@@ -30,6 +31,7 @@ pub struct Observer<T> {
     info: Info,
     lane: u32,
     clock: Reader,
+    gaps: Gaps,
     polling: Option<Polling>,
     attachment: Attachment, // last: the watch of an event loop goes before it
 }
@@ -54,7 +56,9 @@ impl<T: Pod> Observer<T> {
                 broadcast::Observer::lossless(cursor, counted(start, skipped), Fences::register())
             }
         };
-        let observer = Self { ring, lossless: lossless.is_some(), units, info, lane, clock, polling: None, attachment };
+        let gaps = Gaps::at(&attachment.segment().lane_block(lane).ledger, ring.position());
+        let lossless = lossless.is_some();
+        let observer = Self { ring, lossless, units, info, lane, clock, gaps, polling: None, attachment };
         observer.post();
         Ok(observer)
     }
@@ -84,7 +88,7 @@ impl<T: Pod> Observer<T> {
     pub fn read(&mut self, out: &mut [T], wait: Wait) -> Result<Frames, ReadError> {
         let most = self.whole(out)?;
         let frames = self.ring.await_read(bytemuck::cast_slice_mut(out), most, wait, &self.attachment);
-        self.post();
+        let frames = self.told(frames);
         match frames {
             Err(why) if self.polling.is_some() => Polling::again(self, why, |it| it.read_now(out, most)),
             frames => frames,
@@ -117,8 +121,14 @@ impl<T: Pod> Observer<T> {
     #[inline]
     fn read_now(&mut self, out: &mut [T], most: u64) -> Result<Frames, ReadError> {
         let frames = self.ring.read(bytemuck::cast_slice_mut(out), most);
+        self.told(frames)
+    }
+
+    /// What else there is to say of what was read.
+    #[inline]
+    fn told(&mut self, frames: Result<Frames, ReadError>) -> Result<Frames, ReadError> {
         self.post();
-        frames
+        Ok(self.gaps.with(&self.attachment.segment().lane_block(self.lane).ledger, frames?))
     }
 
     /// Moves: to what comes next, to the newest few, to the oldest that is retained, to a position or a time. What lies between is not
@@ -131,6 +141,7 @@ impl<T: Pod> Observer<T> {
         let position = place(&self.attachment.segment().lane(self.lane), start, self.lossless, || self.clock());
         let skipped = self.ring.seek(position);
         self.ring.missed(counted(start, skipped));
+        self.gaps.seek(&self.attachment.segment().lane_block(self.lane).ledger, self.ring.position());
         self.post();
         if !self.attachment.forked() {
             // Without a thread the descriptor is readable, and the next read says why.
@@ -157,6 +168,11 @@ impl<T: Pod> Observer<T> {
     /// of a stream without a rate for some seconds. Never waits for it.
     pub fn clock(&self) -> Option<Clock> {
         Clock::of(&self.clock, &self.attachment.segment().lane_block(self.lane).clock, &self.info)
+    }
+
+    /// What the source did not deliver before and among the frames that were read last, in order; see [`Gap`].
+    pub fn gaps(&self) -> &[Gap] {
+        self.gaps.found()
     }
 
     /// How many producers the stream had when this observer last read.

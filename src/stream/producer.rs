@@ -2,14 +2,16 @@
 
 use super::builder::units;
 use super::clock::{Clock, Timekeeper};
+use super::gap::Bookkeeper;
 use super::{AtLimit, Info, Units};
 use crate::clock::Reader;
 use crate::descriptor::Kind;
 use crate::error::Error;
 use crate::index::Cursor;
 use crate::lane::{Breaches, Writer};
+use crate::ledger;
 use crate::layout::RETIRED;
-use crate::lifecycle::Attachment;
+use crate::lifecycle::{self, Attachment};
 use crate::ring::{self, PushError, within};
 use crate::sync::Ordering::{Relaxed, SeqCst};
 use crate::sync::fence;
@@ -41,6 +43,7 @@ pub struct Producer<T> {
     looks_at: u64,
     time: Timekeeper,
     clock: Reader,
+    book: Bookkeeper,
     attachment: Attachment,
 }
 
@@ -67,8 +70,16 @@ impl<T: Pod> Producer<T> {
         let position = ring.position();
         let time = Timekeeper::take_over(&segment.lane_block(lane).clock, &info, position);
         let clock = Reader::default();
-        let producer = Self { ring, units, info, lane, looks_at: position + 1, time, clock, attachment };
-        producer.show(monotonic_ns());
+        let ledger = &segment.lane_block(lane).ledger;
+        let book = Bookkeeper::take_over(ledger);
+        let seen_ns = lifecycle::seen_ns(&segment, lane..lane + 1);
+        let mut producer =
+            Self { ring, units, info, lane, looks_at: position + 1, time, clock, book, attachment };
+        let now_ns = monotonic_ns();
+        if producer.ring.epoch() > 1 && position > 0 {
+            producer.book.add(ledger, position, ledger::RESTART, now_ns.saturating_sub(seen_ns));
+        }
+        producer.show(now_ns);
         Ok(producer)
     }
 
@@ -142,6 +153,41 @@ impl<T: Pod> Producer<T> {
         self.ring.writer().announce(count);
         let next = self.ring.writer().cursor(0);
         Reservation { producer: self, next, reserved: count, written: 0 }
+    }
+
+    /// Says that the source lost `frames` frames before the next one that is pushed: its buffer ran over, or a packet of
+    /// its did not come. Positions go on without them, and readers learn of it with that frame ([`Gap`](super::Gap)); for
+    /// the [clock](Self::clock) their time has passed. Never waits.
+    ///
+    /// A device that counts its packets is held against its count by [`SequenceCheck`](super::SequenceCheck).
+    ///
+    /// # Errors
+    /// [`PushError::Superseded`], [`PushError::Removed`], [`PushError::Forked`].
+    pub fn gap(&mut self, frames: u64) -> Result<(), PushError> {
+        if frames > 0 {
+            self.note(ledger::DEVICE, frames)?;
+            self.time.lost(self.ring.position(), frames);
+        }
+        Ok(())
+    }
+
+    /// Says that the source's time began anew before the next frame: it was switched off and on, or set, and nobody knows
+    /// how many frames are missing. The [clock](Self::clock) begins anew, too.
+    ///
+    /// # Errors
+    /// As [`gap`](Self::gap).
+    pub fn clock_reset(&mut self) -> Result<(), PushError> {
+        self.note(ledger::DEVICE_RESET, 0)?;
+        self.time.begin(&self.info, self.ring.position());
+        Ok(())
+    }
+
+    fn note(&mut self, cause: u64, amount: u64) -> Result<(), PushError> {
+        self.alive()?;
+        self.ring.check_lane()?;
+        let block = self.attachment.segment().lane_block(self.lane);
+        self.book.add(&block.ledger, self.ring.position(), cause, amount);
+        Ok(())
     }
 
     /// Position of the next frame: how many were pushed into the lane since the stream began.
@@ -246,7 +292,10 @@ impl<T> Producer<T> {
     fn tell(&mut self) {
         let (position, now_ns) = (self.ring.position(), monotonic_ns());
         self.show(now_ns);
-        self.time.pushed(&self.attachment.segment().lane_block(self.lane).clock, position, now_ns);
+        let block = self.attachment.segment().lane_block(self.lane);
+        if let Some(step_ns) = self.time.pushed(&block.clock, position, now_ns) {
+            self.book.add(&block.ledger, position, ledger::UTC_STEP, step_ns.cast_unsigned());
+        }
         self.looks_at = position.saturating_add(self.time.spacing());
     }
 
