@@ -73,6 +73,8 @@ pub(crate) struct Descriptor {
     pub(crate) device: String,
     pub(crate) metadata: String,
     pub(crate) program: String,
+    /// What it marks, with the version; empty: nothing.
+    pub(crate) marks: String,
 }
 
 /// Where the regions of a segment begin, and how long it is.
@@ -129,7 +131,7 @@ impl Descriptor {
     }
 
     fn texts(&self) -> Vec<&str> {
-        let mut texts: Vec<&str> = vec![&self.name, &self.device, &self.metadata, &self.program];
+        let mut texts: Vec<&str> = vec![&self.name, &self.device, &self.metadata, &self.program, &self.marks];
         for one in &self.channels {
             texts.extend(channel_texts(one));
         }
@@ -205,6 +207,9 @@ impl Descriptor {
         out.text(at::DEVICE, &self.device);
         out.text(at::METADATA, &self.metadata);
         out.text(at::PROGRAM, &self.program);
+        if !self.marks.is_empty() {
+            out.text(at::MARKS, &self.marks);
+        }
         for (i, one) in self.channels.iter().enumerate() {
             out.channel(at::FIXED + i * channel::BYTES, one);
         }
@@ -297,6 +302,7 @@ impl Descriptor {
             device: text(at::DEVICE)?,
             metadata: text(at::METADATA)?,
             program: text(at::PROGRAM)?,
+            marks: text(at::MARKS)?,
         };
         found.check(&from, object_bytes)?;
         Ok(found)
@@ -545,6 +551,7 @@ mod tests {
                 device: String::new(),
                 metadata: String::new(),
                 program: "test".into(),
+                marks: String::new(),
             }
         }
     }

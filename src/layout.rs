@@ -72,6 +72,8 @@ pub(crate) mod descriptor {
     pub(crate) const DEVICE: usize = 0x0E8;
     pub(crate) const METADATA: usize = 0x0F0;
     pub(crate) const PROGRAM: usize = 0x0F8;
+    /// Name of the stream that this one marks; without text: none.
+    pub(crate) const MARKS: usize = 0x100;
     /// Up to here the fields are fixed; the channel table and the strings follow.
     pub(crate) const FIXED: usize = 0x200;
 
@@ -296,5 +298,5 @@ const _: () = {
     assert!(size_of::<SeatEntry>() == LINE && offset_of!(SeatEntry, pid) == 0x08);
     assert!(offset_of!(SeatEntry, generation) == 0x10 && offset_of!(SeatEntry, position) == 0x20);
     assert!(offset_of!(SeatEntry, program) == 0x30);
-    assert!(descriptor::PROGRAM + 8 <= descriptor::FIXED && channel::DESCRIPTION + 8 <= channel::BYTES);
+    assert!(descriptor::MARKS + 8 <= descriptor::FIXED && channel::DESCRIPTION + 8 <= channel::BYTES);
 };

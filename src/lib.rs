@@ -114,7 +114,7 @@ outside_of_models! {
     pub use num_complex::Complex;
     pub use seat::Role;
     pub use stream::{
-        AtLimit, Attached, Builder, Cause, Chunk, Clock, Consumer, Gap, GroupConsumer, Info, LaneStatus, Listed, Member, Moment, Observer,
+        AtLimit, Attached, Builder, Cause, Chunk, Clock, Consumer, Gap, GroupConsumer, Info, LaneStatus, Listed, Marker, Member, Moment, Observer,
         Open, Polled, Producer, ProducerState, Reservation, Sequence, SequenceCheck, Start, Status, Time, WaitSet, Waitable, create, list, list_in, open,
         prune,
     };

@@ -63,6 +63,7 @@ fn unsafe_code_is_where_it_is_expected() {
         "src/shm/windows/region.rs",
         "src/shm/windows/section.rs",
         "src/shm/windows/sequence.rs",
+        "src/stream/marker.rs",
         "src/time.rs",
         "src/wait/event/eventfd.rs",
         "src/wait/event.rs",

@@ -160,6 +160,7 @@ pub(crate) fn status(status: &Status) -> Value {
         "device": info.device,
         "metadata": metadata(&info.metadata_json),
         "program": info.program,
+        "marks": info.marks,
         "created": utc(info.created),
         "start_time": info.start_time.map(utc),
         "instance": hex(&info.instance),

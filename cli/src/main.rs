@@ -33,7 +33,7 @@ mod values;
 mod wave;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
-use commands::{cat, completions, demo, drain, generate, info, ls, man, play, prune, push, rm, view};
+use commands::{cat, completions, demo, drain, generate, info, ls, man, mark, play, prune, push, rm, view};
 use std::process::ExitCode;
 
 /// Live signals from one process to many, through a cyclic buffer in shared memory
@@ -57,6 +57,7 @@ enum Command {
     Gen(generate::Args),
     Play(play::Args),
     Push(push::Args),
+    Mark(mark::Args),
     View(view::Args),
     Cat(cat::Args),
     Drain(drain::Args),
@@ -91,6 +92,7 @@ fn main() -> ExitCode {
         Command::Gen(args) => generate::run(args),
         Command::Play(args) => play::run(args),
         Command::Push(args) => push::run(args),
+        Command::Mark(args) => mark::run(args),
         Command::View(args) => view::run(args),
         Command::Cat(args) => cat::run(args),
         Command::Drain(args) => drain::run(args),

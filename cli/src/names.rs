@@ -2,7 +2,7 @@
 
 use crate::describe;
 use crate::failure::Failure;
-use annulus::{Info, Listed, Open, ProducerState, Scope};
+use annulus::{Builder, Info, Listed, Open, ProducerState, Scope};
 use std::fmt;
 
 /// A stream that exists, as the user names it.
@@ -62,6 +62,11 @@ impl Stream {
 
     pub(crate) fn open(&self) -> Open {
         annulus::open(&self.name).scope(self.scope)
+    }
+
+    /// Another one, for the same users.
+    pub(crate) fn beside(&self, name: &str) -> Builder {
+        annulus::create(name).scope(self.scope)
     }
 }
 

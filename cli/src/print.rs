@@ -2,7 +2,8 @@
 
 use crate::plain::plain;
 use crate::sample::{Number, with_number};
-use annulus::{Channel, Info, SampleFormat, SampleType};
+use annulus::{Channel, Info, Marker, SampleFormat, SampleType};
+use std::time::UNIX_EPOCH;
 
 /// How `cat` writes frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -24,6 +25,8 @@ pub(crate) struct Csv {
     header: String,
     /// For each number of a frame, if physical values are wanted.
     scales: Option<Vec<Scale>>,
+    /// Each frame is a marker, of that signal, if it is there.
+    marks: Option<Option<Info>>,
 }
 
 impl Csv {
@@ -46,9 +49,13 @@ impl Csv {
                 scales.push(Scale::new(channel, info.format, part == &".im"));
             }
         }
+        let marks = info.marks.as_ref().map(|name| {
+            "position,at,frames,code,utc,text".clone_into(&mut header);
+            annulus::open(name).scope(info.scope).status().ok().map(|signal| signal.info)
+        });
         header.push('\n');
         let scales = (physical && number.is_some()).then_some(scales);
-        Self { number, frame_bytes: info.frame_bytes, lanes: false, header, scales }
+        Self { number, frame_bytes: info.frame_bytes, lanes: false, header, scales, marks }
     }
 
     /// Of frames from all lanes of a work queue, with the lane before the position.
@@ -70,6 +77,10 @@ impl Csv {
                 out.push(b',');
             }
             out.extend_from_slice(itoa::Buffer::new().format(at).as_bytes());
+            if let Some(signal) = &self.marks {
+                marker(frame, signal.as_ref(), out);
+                continue;
+            }
             match (self.number, &self.scales) {
                 (None, _) => {
                     out.push(b',');
@@ -81,6 +92,14 @@ impl Csv {
             out.push(b'\n');
         }
     }
+}
+
+fn marker(frame: &[u8], signal: Option<&Info>, out: &mut Vec<u8>) {
+    let marker: Marker = bytemuck::pod_read_unaligned(frame);
+    let at = signal.and_then(|signal| marker.position(signal)).map_or_else(String::new, |at| at.to_string());
+    let (frames, code, text) = (marker.frames(), marker.code(), quoted(&plain(marker.text())));
+    let utc = marker.utc().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+    out.extend_from_slice(format!(",{at},{frames},{code},{utc:.6},{text}\n").as_bytes());
 }
 
 fn raw<N: Number>(frame: &[u8], out: &mut Vec<u8>) {

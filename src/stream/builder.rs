@@ -1,6 +1,6 @@
 //! Creating streams.
 
-use super::{Consumer, GroupConsumer, Info, Producer, Units};
+use super::{Consumer, GroupConsumer, Info, Marker, Producer, Units};
 use crate::channel::Channel;
 use crate::descriptor::{self, Descriptor, Kind};
 use crate::error::Error;
@@ -20,6 +20,7 @@ use std::time::SystemTime;
 
 /// Frames that a ring without a rate holds, unless its creator says.
 const DEFAULT_CAPACITY: u64 = 65_536;
+const DEFAULT_MARKERS: u64 = 1024;
 /// History that a stream with a rate holds, unless its creator says.
 const DEFAULT_RETAIN: Duration = Duration::from_secs(10);
 /// Fastest rate that anybody samples at, in Hz, by a wide margin.
@@ -64,6 +65,7 @@ pub struct Builder {
     retain: Retain,
     device: String,
     metadata: String,
+    marks: Option<String>,
     start_time: Option<SystemTime>,
     readers: u32,
     producers: u32,
@@ -111,6 +113,7 @@ pub fn create(name: impl AsRef<str>) -> Builder {
         retain: Retain::Default,
         device: String::new(),
         metadata: String::new(),
+        marks: None,
         start_time: None,
         readers: 32,
         producers: 1,
@@ -166,6 +169,13 @@ impl Builder {
     /// Anything else that belongs to the stream, as JSON text. No patient data.
     pub fn metadata_json(mut self, json: impl Into<String>) -> Self {
         self.metadata = json.into();
+        self
+    }
+
+    /// That this stream's elements are [`Marker`](super::Marker)s, and that they belong to the stream of that name. By
+    /// custom it is called as that one, with `.markers` behind. It retains 1024 of them, unless you say otherwise.
+    pub fn marks(mut self, stream: impl Into<String>) -> Self {
+        self.marks = Some(stream.into());
         self
     }
 
@@ -386,6 +396,9 @@ impl Builder {
         let frame = frame.ok_or_else(|| {
             Error::parameter(format!("a frame has 1 to {FRAME_BYTES_MAX} bytes; this one has {samples} x {size}"))
         })?;
+        if self.marks.is_some() && (frame != size_of::<Marker>() as u64 || self.rate > 0.0) {
+            return Err(Error::parameter("what marks another stream has markers as elements, no channels and no rate"));
+        }
         let requested = self.frames()?;
         let plan = index::plan(requested, frame, page_bytes() as u64).ok_or_else(|| {
             Error::parameter(format!("a ring of {requested} frames of {frame} bytes is too large: retain less"))
@@ -425,6 +438,7 @@ impl Builder {
             device: self.device.clone(),
             metadata: self.metadata.clone(),
             program: program(),
+            marks: self.marks.as_deref().map(Name::parse).transpose()?.map_or_else(String::new, |name| name.to_string()),
         };
         let encoded = described.encode().map(|bytes| bytes.len() as u64);
         if encoded.is_none_or(|bytes| bytes > descriptor::BYTES_MAX) {
@@ -500,6 +514,7 @@ impl Builder {
             Retain::Time(_) if self.rate == 0.0 => {
                 Err(Error::parameter("to retain a time the stream needs a rate: give one, or a capacity in frames"))
             }
+            Retain::Default if self.marks.is_some() => Ok(DEFAULT_MARKERS),
             Retain::Default if self.rate == 0.0 => Ok(DEFAULT_CAPACITY),
             Retain::Default => over(DEFAULT_RETAIN).ok_or_else(|| Error::parameter("that many frames do not exist")),
             Retain::Time(time) => over(time).ok_or_else(|| Error::parameter("that many frames do not exist: retain less")),

@@ -70,6 +70,8 @@ pub struct Info {
     pub device: String,
     /// Anything else, as JSON text.
     pub metadata_json: String,
+    /// The stream that it [marks](crate::Builder::marks), with the version.
+    pub marks: Option<String>,
     /// The program that created the stream.
     pub program: String,
     /// When the signal began, if the producer said so.
@@ -123,6 +125,7 @@ impl Info {
             keep: of.keep,
             device: of.device.clone(),
             metadata_json: of.metadata.clone(),
+            marks: Some(of.marks.clone()).filter(|marks| !marks.is_empty()),
             program: of.program.clone(),
             start_time: of.start_time_ns.and_then(system_time),
             created: system_time(of.created_utc_ns).unwrap_or(UNIX_EPOCH),

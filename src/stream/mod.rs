@@ -6,6 +6,7 @@ mod consumer;
 mod gap;
 mod group;
 mod info;
+mod marker;
 mod observer;
 mod open;
 mod polled;
@@ -22,6 +23,7 @@ pub use consumer::{Chunk, Consumer};
 pub use gap::{Cause, Gap};
 pub use group::GroupConsumer;
 pub use info::{Attached, Info, LaneStatus, Listed, ProducerState, Status, list, list_in, prune};
+pub use marker::Marker;
 pub use observer::Observer;
 #[cfg(unix)]
 pub use info::is_stream;

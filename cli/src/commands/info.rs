@@ -72,6 +72,9 @@ fn text(status: &Status) -> Result<String, std::fmt::Error> {
     line("retains", format!("{} ({} frames)", describe::retained(info), info.capacity))?;
     line("frame", format!("{} bytes", info.frame_bytes))?;
     line("device", info.device.clone())?;
+    if let Some(of) = &info.marks {
+        line("marks", of.clone())?;
+    }
     line("metadata", info.metadata_json.clone())?;
     line("started", info.start_time.map_or_else(String::new, describe::utc))?;
     line("created", format!("{} by {}", describe::utc(info.created), info.program))?;

@@ -8,6 +8,7 @@ pub(crate) mod generate;
 pub(crate) mod info;
 pub(crate) mod ls;
 pub(crate) mod man;
+pub(crate) mod mark;
 pub(crate) mod play;
 pub(crate) mod prune;
 pub(crate) mod push;
