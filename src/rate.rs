@@ -409,7 +409,7 @@ impl Filter {
         1.0 / (self.period * (1.0 + self.pull))
     }
 
-    /// Takes a reading. True if another relation holds from it on.
+    /// Takes a reading. True if another relation holds from it on: by a frame or more, not just another delay.
     fn follow(&mut self, reading: Reading) -> bool {
         self.advance(reading.index);
         let late = reading.seconds_since(&self.at) - self.rest * 1e-9 - self.phase;
@@ -425,7 +425,7 @@ impl Filter {
             }
             self.weigh(late);
         }
-        anew
+        anew && late.abs() >= self.period / 2.0
     }
 
     /// Goes on to a frame.

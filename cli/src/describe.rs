@@ -1,6 +1,8 @@
 //! A stream's status in words, and as JSON.
 
-use annulus::{AtLimit, Attached, Channel, Info, Kind, LaneStatus, Listed, ProducerState, Role, Status};
+use annulus::{
+    AtLimit, Attached, Channel, Clock, Info, Kind, LaneStatus, Listed, ProducerState, Role, Status,
+};
 use serde_json::{Value, json};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -60,6 +62,25 @@ pub(crate) fn at_limit(info: &Info) -> &'static str {
 /// Those in lossless seats.
 pub(crate) fn recorders(status: &Status) -> impl Iterator<Item = &Attached> {
     status.attached.iter().filter(|attached| attached.role == Role::Lossless)
+}
+
+/// The rate that was measured: `1000.0121 +- 0.0013 Hz (1.3 ppm)`; nothing if none was.
+pub(crate) fn measured(clock: Option<&Clock>) -> Option<String> {
+    let (rate, sigma) =
+        clock.map(|clock| (clock.rate(), clock.rate_sigma())).filter(|(_, sigma)| sigma.is_finite())?;
+    // Two digits of what is uncertain.
+    let digits = (1.0 - sigma.max(1e-9).log10().floor()).clamp(0.0, 9.0) as usize;
+    Some(format!("{rate:.digits$} +- {sigma:.digits$} Hz ({:.2} ppm)", sigma / rate * 1e6))
+}
+
+/// The nominal rate, and the measured one of a stream with one lane.
+pub(crate) fn rates(status: &Status) -> String {
+    let nominal = (status.info.rate > 0.0).then(|| format!("{} Hz nominal", status.info.rate));
+    let measured = match &status.lanes[..] {
+        [lane] => measured(lane.clock.as_ref()).map(|rate| format!("measured {rate}")),
+        _ => None,
+    };
+    [nominal, measured].into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// Where a reader is, how far behind, and what it lost.
@@ -185,6 +206,26 @@ fn lane(lane: &LaneStatus) -> Value {
         "head": lane.head,
         "backlog": backlog(lane.position, lane.head),
         "epoch": lane.epoch,
+        "clock": lane.clock.map(|clock| self::clock(&clock, lane.position)),
+    })
+}
+
+/// What was measured is null until it was.
+fn clock(clock: &Clock, position: u64) -> Value {
+    let last = clock.time_of(position.saturating_sub(1));
+    let measured = clock.rate_sigma().is_finite();
+    json!({
+        "nominal_rate": clock.nominal(),
+        "rate": measured.then(|| clock.rate()),
+        "rate_sigma": clock.rate_sigma(),
+        "rate_sigma_ppm": clock.rate_sigma() / clock.rate() * 1e6,
+        "since": clock.since(),
+        "last_frame": {
+            "monotonic_ns": last.monotonic_ns,
+            "utc_ns": last.utc_ns,
+            "utc": utc(last.utc()),
+            "sigma_ns": last.sigma_ns,
+        },
     })
 }
 

@@ -169,6 +169,7 @@ mod tests {
             frame_bytes,
             header: String::new(),
             scales: scale.map(|scale| vec![scale; 2]),
+            marks: None,
         }
     }
 

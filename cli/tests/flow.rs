@@ -149,6 +149,29 @@ fn a_reader_starts_where_it_is_told() {
     assert_positions(&rows(&place.output("cat a --from oldest")), 0..3000);
 }
 
+/// Times are the stream's own, so nothing here depends on how fast this machine is.
+#[test]
+fn a_signal_has_a_clock() {
+    let place = Place::new();
+    let producer =
+        place.generate("a", "--wave counter --channels 1 --type u32 --rate 1000 --chunk 10 --retain 60s");
+    let rate = || place.info("a").unwrap()["each_lane"][0]["clock"].clone();
+    until("a measured rate", || rate()["rate"].is_number());
+    let (told, text) = (rate(), place.output("info a"));
+    assert!((told["nominal_rate"] == 1000.0) && told["rate_sigma"].as_f64().unwrap() > 0.0, "{told}");
+    assert!(text.contains("1000 Hz nominal, measured ") && text.contains(" ppm)"), "{text}");
+    // More than two seconds have passed since the first frame, or there would be no rate.
+    let late = rows(&place.output("cat a --from 1s --frames 5"));
+    let early = rows(&place.output("cat a --from 1h --frames 5"));
+    assert!(late[0].0 > early[0].0 && early[0].0 == 0, "{late:?} {early:?}");
+    drop(producer);
+    let without = place.generate("b", "--wave counter --channels 1 --type u32 --rate 1 --chunk 1");
+    until("a clock", || place.info("b").unwrap()["each_lane"][0]["clock"].is_object());
+    assert!(place.info("b").unwrap()["each_lane"][0]["clock"]["rate"].is_null());
+    assert!(place.output("info b").contains("1 Hz nominal\n"));
+    drop(without);
+}
+
 #[test]
 fn physical_values_are_in_the_channels_unit() {
     let place = Place::new();

@@ -172,7 +172,7 @@ impl Builder {
         self
     }
 
-    /// That this stream's elements are [`Marker`](super::Marker)s, and that they belong to the stream of that name. By
+    /// That this stream's elements are [`Marker`]s, and that they belong to the stream of that name. By
     /// custom it is called as that one, with `.markers` behind. It retains 1024 of them, unless you say otherwise.
     pub fn marks(mut self, stream: impl Into<String>) -> Self {
         self.marks = Some(stream.into());

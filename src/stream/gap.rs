@@ -26,7 +26,7 @@ pub struct Gap {
     pub missing: Option<u64>,
     /// Frames that are missing in the lane from its beginning up to here, as far as they were counted.
     pub missing_in_all: u64,
-    /// When it was noticed, in nanoseconds of the monotonic clock, as [`monotonic_ns`](crate::monotonic_ns). 0 of what was
+    /// When it was noticed, in nanoseconds of the monotonic clock, as [`monotonic_ns`]. 0 of what was
     /// [forgotten](Cause::Forgotten).
     pub monotonic_ns: u64,
     /// The same in nanoseconds of UTC since 1970.

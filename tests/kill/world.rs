@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// A short sleep.
 pub(crate) const NAP: Duration = Duration::from_millis(30);
@@ -55,6 +55,8 @@ pub(crate) struct World {
     /// What the victim may have taken besides.
     taking: u64,
     watched: u64,
+    /// There was a clock.
+    timed: bool,
 }
 
 impl World {
@@ -77,6 +79,7 @@ impl World {
             taken: [0; 2],
             taking: scene.taking,
             watched: 0,
+            timed: false,
         };
         match scene.before {
             Before::Nothing => {}
@@ -151,6 +154,7 @@ impl World {
         let first = producer.position();
         producer.push(&frames(0, first, count)).unwrap();
         self.published[0] += count;
+        self.look_at_the_clock(self.published[0]);
     }
 
     fn sleep_for_frames(&mut self, nap: Duration) {
@@ -270,8 +274,9 @@ impl World {
 
     fn watch(&mut self) {
         let mut out = vec![[0; 4]; 64];
-        let Some(watcher) = &mut self.watcher else { return };
         let most = self.published[0] + self.in_flight;
+        self.look_at_the_clock(most);
+        let Some(watcher) = &mut self.watcher else { return };
         loop {
             match watcher.try_read(&mut out) {
                 Ok(read) => {
@@ -288,6 +293,22 @@ impl World {
         }
         assert!(self.watched >= self.published[0], "{} published, {} seen", self.published[0], self.watched);
         assert!(self.watched <= most, "more than was pushed was seen");
+    }
+
+    /// Once there was a record of it, there always is one, and it is whole.
+    fn look_at_the_clock(&mut self, most: u64) {
+        const HOUR: u64 = 3_600_000_000_000;
+        let clock = self.watcher.as_ref().and_then(Observer::clock);
+        assert!(clock.is_some() || !self.timed || self.watcher.is_none(), "the clock is gone");
+        let Some(clock) = clock else { return };
+        self.timed = true;
+        let (told, now) = (clock.time_of(clock.since()), annulus::monotonic_ns());
+        let utc = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_nanos() as u64;
+        let sound = clock.since() <= most
+            && told.monotonic_ns.abs_diff(now) < HOUR
+            && told.utc_ns.abs_diff(utc as i64) < HOUR
+            && (clock.nominal() == Some(clock.rate()) || clock.rate_sigma().is_finite());
+        assert!(sound, "a torn record of the clock: {clock:?}");
     }
 
     /// The victim was killed.
@@ -423,6 +444,7 @@ impl World {
         self.lap();
         assert_eq!(self.taken, self.published);
         assert_eq!(self.watched, self.published[0]);
+        assert!(self.timed, "there is no clock");
     }
 
     /// What those who had the old object learn; then they let go of it.
@@ -433,6 +455,7 @@ impl World {
             other => drop(other),
         }
         self.left_behind = self.watcher.take();
+        self.timed = false;
         (self.producer, self.reader) = (None, None);
         self.taking = 0;
     }

@@ -53,6 +53,7 @@ impl Form {
             .directory(place)
             .backend(super::backend())
             .capacity(CAPACITY)
+            .rate(1000.0)
             .readers(OBSERVERS)
             .gate_timeout(LONG);
         match self {

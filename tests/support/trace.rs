@@ -4,6 +4,7 @@
 #![allow(unsafe_code, reason = "fork, ptrace and wait have no safe form")]
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::ptr;
 use std::sync::{LazyLock, Mutex};
 use std::time::{Duration, Instant};
@@ -97,14 +98,20 @@ impl Traced {
         self.pid as u32
     }
 
-    /// Runs one instruction.
+    /// Runs one instruction. Reading a clock is one: the kernel's own code for it begins anew whenever time has gone on
+    /// meanwhile, which under a tracer is again and again.
     pub fn step(&mut self) -> Stop {
         let may_sleep = self.is_before_call();
         if may_sleep && self.registers.rax == MARK {
             return Stop::Mark;
         }
-        self.ask(libc::PTRACE_SINGLESTEP, 0);
-        self.wait(may_sleep.then_some(ASLEEP))
+        loop {
+            self.ask(libc::PTRACE_SINGLESTEP, 0);
+            let stop = self.wait(may_sleep.then_some(ASLEEP));
+            if stop != Stop::Here || !clocks().contains(&self.registers.rip) || self.is_before_call() {
+                return stop;
+            }
+        }
     }
 
     /// Runs to the beginning of the next system call.
@@ -314,6 +321,18 @@ impl Drop for Traced {
     fn drop(&mut self) {
         self.bury();
     }
+}
+
+/// Where the kernel's code that reads clocks is mapped, in this process and so in its children.
+fn clocks() -> &'static Range<u64> {
+    static CLOCKS: LazyLock<Range<u64>> = LazyLock::new(|| {
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        let line = maps.lines().find(|line| line.ends_with("[vdso]"));
+        let ends = line.and_then(|line| line.split(' ').next()?.split_once('-'));
+        let address = |text| u64::from_str_radix(text, 16).unwrap();
+        ends.map_or(0..0, |(from, to)| address(from)..address(to))
+    });
+    &CLOCKS
 }
 
 fn interrupted() -> bool {

@@ -6,8 +6,8 @@ use crate::output::Output;
 use crate::print::{Csv, Form};
 use crate::source::{Lane, Reading, Source, Stopped};
 use crate::stop::{SLICE, Stop};
-use crate::values::Span;
-use annulus::{Error, Frames, ProducerState, ReadError, Start, Strategy, Wait};
+use crate::values::{Span, duration};
+use annulus::{Error, Frames, Moment, ProducerState, ReadError, Start, Strategy, Wait, monotonic_ns};
 use std::str::FromStr;
 use std::thread;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use std::time::Duration;
 pub(crate) struct Args {
     #[command(flatten)]
     stream: Named,
-    /// Where to start: now, oldest, or a position [default: now; oldest with --no-follow]
+    /// Where to start: now, oldest, a position, or how long ago: 10s, 500ms [default: now; oldest with --no-follow]
     #[arg(long)]
     from: Option<From>,
     /// Stop after so many frames
@@ -51,6 +51,8 @@ pub(crate) struct Args {
 #[derive(Clone, Copy, Debug)]
 struct From(Start);
 
+const FROM: &str = "give now, oldest, a position, or how long ago, like 10s";
+
 impl FromStr for From {
     type Err = &'static str;
 
@@ -58,10 +60,12 @@ impl FromStr for From {
         match text {
             "now" => Ok(Self(Start::Now)),
             "oldest" => Ok(Self(Start::Oldest)),
-            _ => text
-                .parse()
-                .map(|at| Self(Start::Position(at)))
-                .map_err(|_| "give now, oldest, or a position"),
+            _ if text.ends_with(|c: char| c.is_ascii_alphabetic()) => {
+                let ago = duration(text).map_err(|_| FROM)?;
+                let then = monotonic_ns().saturating_sub(ago.as_nanos().try_into().unwrap_or(u64::MAX));
+                Ok(Self(Start::At(Moment::Monotonic(then))))
+            }
+            _ => text.parse().map(|at| Self(Start::Position(at))).map_err(|_| FROM),
         }
     }
 }

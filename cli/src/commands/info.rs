@@ -59,6 +59,7 @@ fn text(status: &Status) -> Result<String, std::fmt::Error> {
     };
     line("name", info.full_name())?;
     line("signal", info.summary())?;
+    line("rate", describe::rates(status))?;
     line("kind", describe::kind(info))?;
     line("producer", producer(status.producer, status.seen))?;
     line("position", status.position.to_string())?;
@@ -85,7 +86,9 @@ fn text(status: &Status) -> Result<String, std::fmt::Error> {
     line("kept", if info.keep { "yes, until it is removed".to_owned() } else { String::new() })?;
     for (number, lane) in status.lanes.iter().enumerate().filter(|_| status.lanes.len() > 1) {
         let (producer, left) = (producer(lane.producer, lane.seen), left(lane.position, lane.head));
-        line(&format!("  lane {number}"), format!("{producer}; {} pushed{left}", lane.position))?;
+        let rate =
+            describe::measured(lane.clock.as_ref()).map_or_else(String::new, |rate| format!(", {rate}"));
+        line(&format!("  lane {number}"), format!("{producer}; {} pushed{left}{rate}", lane.position))?;
     }
     line("seats", format!("{} of {} taken", describe::readers(status), info.readers))?;
     if info.kind == Kind::Mpmc {
