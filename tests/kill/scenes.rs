@@ -61,6 +61,8 @@ pub(crate) struct Scene {
     pub(crate) seated: bool,
     /// What it pushes is pushed if it lives.
     pub(crate) pushes: bool,
+    /// It says that so many frames are missing before what it pushes.
+    pub(crate) gap: u64,
     /// It gets what it waits for while it sleeps.
     pub(crate) fed: bool,
     /// The name may lead to another object, or none, afterwards.
@@ -85,6 +87,7 @@ impl Scene {
             asks: 0,
             seated: false,
             pushes: false,
+            gap: 0,
             fed: false,
             renews: false,
             act: Box::new(act),
@@ -145,6 +148,8 @@ impl Scene {
         self
     }
 }
+
+const GAP: u64 = 47;
 
 fn producer(form: Form, place: &Path) -> Producer<Frame> {
     form.create(place).producer().unwrap()
@@ -223,6 +228,12 @@ fn pushes(form: Form, all: &mut Vec<Scene>) {
         };
         if state == Wrapped {
             all.push(victim("reserve, commit", Box::new(push(form, expected, BATCH, reserve))));
+            let behind_gap = |producer: &mut Producer<Frame>, next: &[Frame]| {
+                producer.gap(GAP)?;
+                producer.push(next)
+            };
+            let scene = victim("gap, push", Box::new(push(form, expected, BATCH, behind_gap)));
+            all.push(Scene { gap: GAP, ..scene });
         }
     }
 }

@@ -5,7 +5,9 @@ use super::support::shared_with_children;
 pub(crate) use crate::support::ring::{
     BATCH, CAPACITY, Form, Frame, LONG, OBSERVERS, Reader, check, crash, frames, open,
 };
-use annulus::{Error, Frames, Observer, Producer, ProducerState, PushError, ReadError, Strategy, Wait};
+use annulus::{
+    Cause, Error, Frames, Observer, Producer, ProducerState, PushError, ReadError, Strategy, Wait,
+};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -57,6 +59,10 @@ pub(crate) struct World {
     watched: u64,
     /// There was a clock.
     timed: bool,
+    /// What the victim says is missing, where, and how often that was told.
+    gap: u64,
+    gap_at: u64,
+    gaps: usize,
 }
 
 impl World {
@@ -80,6 +86,9 @@ impl World {
             taking: scene.taking,
             watched: 0,
             timed: false,
+            gap: scene.gap,
+            gap_at: 0,
+            gaps: 0,
         };
         match scene.before {
             Before::Nothing => {}
@@ -92,6 +101,7 @@ impl World {
                 }
             }
         }
+        world.gap_at = world.published[0];
         world
     }
 
@@ -285,6 +295,15 @@ impl World {
                     let oldest = oldest(most).max(self.watched);
                     assert!(read.first_position <= oldest, "{} lost at {}", read.lost_before, self.watched);
                     self.watched = read.first_position + read.frames as u64;
+                    for gap in watcher.gaps().iter().filter(|gap| gap.cause == Cause::Device) {
+                        let said = (gap.position, gap.missing, gap.missing_in_all);
+                        assert_eq!(
+                            said,
+                            (self.gap_at, Some(self.gap), self.gap),
+                            "a torn entry of the ledger"
+                        );
+                        self.gaps += 1;
+                    }
                 }
                 Err(ReadError::ProducerGone { .. } | ReadError::Lapped { .. }) => {}
                 Err(ReadError::Empty | ReadError::Ended { .. } | ReadError::Replaced) => break,
@@ -293,6 +312,9 @@ impl World {
         }
         assert!(self.watched >= self.published[0], "{} published, {} seen", self.published[0], self.watched);
         assert!(self.watched <= most, "more than was pushed was seen");
+        assert!(self.gaps <= 1, "a gap was told twice");
+        let behind = self.gap > 0 && self.watched > self.published[0];
+        assert!(!behind || self.gaps == 1, "the frames behind a gap without the gap");
     }
 
     /// Once there was a record of it, there always is one, and it is whole.
