@@ -874,6 +874,7 @@ fn what_all_users_share_lies_apart_with_its_own_access() {
 }
 
 /// Only who has the producer's seat changes the access.
+#[cfg(unix)] // Windows has no modes
 #[test]
 fn a_consumer_changes_nobodys_access() {
     if !support::may_be_shared() {

@@ -38,9 +38,10 @@ impl Section {
         name
     }
 
-    /// Makes a section of `bytes` zeroes of the page file, if nothing has that name; `readable`: by all users.
-    pub(crate) fn create(name: &str, bytes: u64, readable: bool) -> io::Result<Self> {
-        let rights = if readable { Some(Rights::readable()?) } else { None };
+    /// Makes a section of `bytes` zeroes of the page file, if nothing has that name. One that is to be `shared`, and so belongs
+    /// to that user, all users may read.
+    pub(crate) fn create(name: &str, bytes: u64, shared: Option<&User>) -> io::Result<Self> {
+        let rights = shared.map(Rights::readable).transpose()?;
         let rights = rights.as_ref().map_or(null(), |rights| &raw const rights.0);
         // SAFETY: the last error is this thread's own. A call that succeeds need not store it.
         unsafe { SetLastError(0) };
@@ -48,7 +49,7 @@ impl Section {
         // SAFETY: as above.
         let taken = unsafe { GetLastError() } == ERROR_ALREADY_EXISTS;
         match section {
-            Err(error) if error.is(ERROR_ACCESS_DENIED) && readable => Err(io::Error::new(
+            Err(error) if error.is(ERROR_ACCESS_DENIED) && shared.is_some() => Err(io::Error::new(
                 io::ErrorKind::PermissionDenied,
                 "Windows lets only services and administrators make memory that all sessions find",
             )),
@@ -109,9 +110,9 @@ impl Section {
 struct Rights(SECURITY_ATTRIBUTES);
 
 impl Rights {
-    fn readable() -> io::Result<Self> {
-        let me = User::me()?.identity()?;
-        let text = wide(format!("D:(A;;GA;;;SY)(A;;GA;;;BA)(A;;GA;;;{me})(A;;GR;;;AU)"));
+    fn readable(owner: &User) -> io::Result<Self> {
+        let (owner, me) = (owner.identity()?, User::me()?.identity()?);
+        let text = wide(format!("O:{owner}D:(A;;GA;;;SY)(A;;GA;;;BA)(A;;GA;;;{me})(A;;GR;;;AU)"));
         let mut descriptor = null_mut();
         // SAFETY: the text is terminated, and the result lives through the call.
         done(unsafe {
