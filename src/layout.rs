@@ -276,6 +276,8 @@ pub(crate) const READER_LANE: usize = 0x200;
 /// they never cover data.
 pub(crate) const SEAT_BYTES: u64 = 1 << 40;
 pub(crate) const GATE_BYTE: u64 = 1 << 41;
+/// Locked for the moment in which the name is compared with the object and taken away. (The byte between is macOS's.)
+pub(crate) const NAME_BYTE: u64 = GATE_BYTE + 2;
 
 #[cfg(not(all(loom, test)))]
 const _: () = {
