@@ -16,7 +16,6 @@ compile_error!("annulus needs a 64-bit little-endian target: its positions and w
 pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"annulus\0");
 
 /// How everything begins that is a stream's.
-#[cfg(unix)]
 pub(crate) const OURS: &[u8; 7] = b"annulus";
 /// The layout that this build writes and reads. It is in the object's name too, so builds never meet.
 pub(crate) const LAYOUT: u32 = 1;

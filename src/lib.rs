@@ -114,8 +114,9 @@ outside_of_models! {
         AtLimit, Attached, Builder, Chunk, Consumer, GroupConsumer, Info, LaneStatus, Listed, Member, Observer, Open,
         Polled, Producer, ProducerState, Reservation, Start, Status, WaitSet, Waitable, create, list, list_in, open, prune,
     };
+    pub use stream::is_stream;
     #[cfg(unix)]
-    pub use stream::{is_stream, open_fd};
+    pub use stream::open_fd;
     pub use time::monotonic_ns;
 
     pub use shm::directory::Scope;

@@ -18,7 +18,6 @@ pub use consumer::{Chunk, Consumer};
 pub use group::GroupConsumer;
 pub use info::{Attached, Info, LaneStatus, Listed, ProducerState, Status, list, list_in, prune};
 pub use observer::Observer;
-#[cfg(unix)]
 pub use info::is_stream;
 #[cfg(unix)]
 pub use open::open_fd;
