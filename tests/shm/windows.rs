@@ -17,7 +17,8 @@ use windows_sys::Win32::Foundation::{
     DUPLICATE_SAME_ACCESS, DuplicateHandle, ERROR_USER_MAPPED_FILE, INVALID_HANDLE_VALUE,
 };
 use windows_sys::Win32::System::Memory::{
-    CreateFileMappingW, FILE_MAP_READ, OpenFileMappingW, PAGE_READWRITE, SEC_RESERVE,
+    CreateFileMappingW, FILE_MAP_READ, FILE_MAP_WRITE, MEM_COMMIT, MapViewOfFile, OpenFileMappingW,
+    PAGE_READWRITE, SEC_RESERVE, VirtualAlloc,
 };
 use windows_sys::Win32::System::Threading::{CreateEventW, GetCurrentProcess};
 
@@ -88,12 +89,12 @@ fn names() {
     assert_eq!(local.map().unwrap().get::<u8>(9).unwrap(), 3);
     let guard = local.lock(Duration::ZERO).unwrap();
     assert_eq!(kind(plain.lock(Duration::ZERO)), ErrorKind::Busy);
-    drop(guard);
     let global = Place::page_file(format!(r"Global\annulus-{name}"));
     let made = shm::at(&global).size(20).fill(4).create_new().unwrap();
     assert_eq!(shm::at(&global).size(20).open().unwrap().map().unwrap().get::<u8>(19).unwrap(), 4);
     assert_eq!(kind(shm::at(&global).size(20).create_new()), ErrorKind::AlreadyExists);
-    drop(made);
+    drop(made.lock(Duration::ZERO).unwrap());
+    drop((guard, made));
     assert_eq!(kind(shm::at(&global).open()), ErrorKind::NotFound, "it went with the last who had it");
 
     let long = Place::file(std::env::temp_dir().join("no such directory").join("x"));
@@ -153,7 +154,12 @@ fn sections_of_other_programs() {
     }
     // One that is there in part: reserved, and not committed.
     let name = unique();
-    let _theirs = create(&name, 1 << 20, SEC_RESERVE);
+    let theirs = create(&name, 1 << 20, SEC_RESERVE);
+    // SAFETY: a new mapping touches nothing that exists; its first page is made to be there.
+    unsafe {
+        let view = MapViewOfFile(theirs.as_raw_handle(), FILE_MAP_READ | FILE_MAP_WRITE, 0, 0, 0).Value;
+        assert_eq!(VirtualAlloc(view, 4096, MEM_COMMIT, PAGE_READWRITE), view);
+    }
     assert_eq!(shm::at(Place::page_file(&name)).open().unwrap().size().unwrap(), 1 << 20);
 }
 

@@ -71,8 +71,8 @@ pub(crate) fn no_such_place(place: &Place) -> Option<&'static str> {
         ),
         #[cfg(feature = "portable")]
         Place::Portable(_) => Some(
-            "on Windows the crate shared_memory keeps a file beside each of its sections, and removes it under others: \
-                  use a section of the page file (page-file:NAME)",
+            "on Windows the crate shared_memory makes its objects over files for temporary use: use a section of the page file \
+             (page-file:NAME)",
         ),
         Place::File(_) | Place::PageFile(_) | Place::Anonymous => None,
     }
