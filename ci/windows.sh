@@ -42,8 +42,10 @@ BOOL WINAPI DllMain(HINSTANCE dll, DWORD reason, LPVOID reserved) { return TRUE;
 C
     x86_64-w64-mingw32-gcc -shared -O2 -o "$random" "$CARGO_TARGET_DIR/random.c" -ladvapi32
 fi
-$WINESERVER -p || true # one may run already; for as long as this runs: to start it anew for each program takes longer than most of them
-trap '$WINESERVER -k || true' EXIT
+# For as long as this runs: to start it anew for each program takes longer than most of them. One that runs already is left alone.
+end_server=true
+if $WINESERVER -p 2>/dev/null; then end_server="$WINESERVER -k"; fi
+trap '$end_server || true' EXIT
 
 tests=(async bad_input lossless polled processes queues streams waiting waitset)
 # Of shared memory for its own sake: they choose their kinds themselves.
@@ -69,7 +71,7 @@ say "the command: an acquisition and a viewer exchange an ECG"
 /usr/bin/cargo build -p annulus-cli "${std[@]}"
 annulus=$CARGO_TARGET_DIR/$target/debug/annulus.exe
 scratch=$(mktemp -d "$CARGO_TARGET_DIR/scratch.XXXXXX")
-trap 'kill -KILL $(jobs -p) 2>/dev/null || true; rm -rf "$scratch"; $WINESERVER -k || true' EXIT
+trap 'kill -KILL $(jobs -p) 2>/dev/null || true; rm -rf "$scratch"; $end_server || true' EXIT
 mkdir "$scratch/streams"
 export ANNULUS_DIR="Z:$scratch/streams"
 said() { $wine "$annulus" "$@" </dev/null | tr -d '\r'; }
