@@ -16,6 +16,7 @@ use windows_sys::Win32::Foundation::{
     ERROR_NOT_ENOUGH_MEMORY, ERROR_OUTOFMEMORY, ERROR_PATH_NOT_FOUND, ERROR_PRIVILEGE_NOT_HELD,
     ERROR_SHARING_VIOLATION, ERROR_USER_MAPPED_FILE, ERROR_WORKING_SET_QUOTA, ERROR_WRITE_PROTECT,
 };
+use windows_sys::Win32::Storage::FileSystem::FILE_FLAG_BACKUP_SEMANTICS;
 
 /// What a system call's error means for an object, unless the call has a meaning of its own for it.
 pub(crate) fn error_kind(error: &io::Error) -> ErrorKind {
@@ -165,7 +166,7 @@ pub(crate) fn is_removed(place: &Place, file: &File) -> io::Result<Option<bool>>
 /// Whether the name of a place leads to that file.
 pub(crate) fn is_named(place: &Place, file: &File) -> io::Result<bool> {
     let Some(path) = path_of(place) else { return Ok(true) };
-    match OpenOptions::new().access_mode(0).open(path) {
+    match OpenOptions::new().access_mode(0).custom_flags(FILE_FLAG_BACKUP_SEMANTICS).open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         named => Ok(owner::entry(&named?)?.object == owner::entry(file)?.object),
     }
