@@ -149,7 +149,8 @@ impl Error {
 impl fmt::Display for ErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotFound => write!(f, "there is no such object: create it, or look with shm::list() what there is"),
+            Self::NotFound if cfg!(windows) => f.write_str("there is no such object: create it"),
+            Self::NotFound => f.write_str("there is no such object: create it, or look with shm::list() what there is"),
             Self::AlreadyExists => write!(f, "it exists already: open it, or remove it first"),
             Self::PermissionDenied => write!(f, "permission denied: its owner can change who may use it"),
             Self::TooLarge => write!(f, "it would be larger than the system allows"),
