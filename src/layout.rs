@@ -16,7 +16,6 @@ compile_error!("annulus needs a 64-bit little-endian target: its positions and w
 pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"annulus\0");
 
 /// How everything begins that is a stream's.
-#[cfg(unix)]
 pub(crate) const OURS: &[u8; 7] = b"annulus";
 /// The layout that this build writes and reads. It is in the object's name too, so builds never meet.
 pub(crate) const LAYOUT: u32 = 1;
@@ -277,6 +276,8 @@ pub(crate) const READER_LANE: usize = 0x200;
 /// they never cover data.
 pub(crate) const SEAT_BYTES: u64 = 1 << 40;
 pub(crate) const GATE_BYTE: u64 = 1 << 41;
+/// Locked for the moment in which the name is compared with the object and taken away. (The byte between is macOS's.)
+pub(crate) const NAME_BYTE: u64 = GATE_BYTE + 2;
 
 #[cfg(not(all(loom, test)))]
 const _: () = {

@@ -118,8 +118,9 @@ outside_of_models! {
         Open, Polled, Producer, ProducerState, Reservation, Sequence, SequenceCheck, Start, Status, Time, WaitSet, Waitable, create, list, list_in, open,
         prune,
     };
+    pub use stream::is_stream;
     #[cfg(unix)]
-    pub use stream::{is_stream, open_fd};
+    pub use stream::open_fd;
     pub use time::monotonic_ns;
 
     pub use shm::directory::Scope;

@@ -6,11 +6,13 @@
 //! (`ANNULUS_BREAK=Name`), and the model that claims to need it must then fail: the test of the test.
 
 #[cfg(not(all(loom, test)))]
+pub(crate) use core::sync::atomic::AtomicI32;
+#[cfg(all(unix, not(all(loom, test))))]
+pub(crate) use core::sync::atomic::AtomicPtr;
+#[cfg(not(all(loom, test)))]
 pub(crate) use core::sync::atomic::{
     AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering, compiler_fence, fence,
 };
-#[cfg(all(unix, not(all(loom, test))))]
-pub(crate) use core::sync::atomic::{AtomicI32, AtomicPtr};
 #[cfg(all(loom, test))]
 pub(crate) use loom::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering, fence};
 

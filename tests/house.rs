@@ -166,7 +166,7 @@ fn each_row_for_newcomers_has_its_line() {
     for line in page.lines() {
         match line.strip_prefix("```") {
             Some(language) => code = language,
-            None if code == "rust" => {
+            None if code.starts_with("rust") => {
                 let comment = line.split_once("// ").map_or("", |(_, comment)| comment);
                 shown.extend(comment.split(|c: char| !c.is_ascii_alphanumeric()).filter(is_number));
             }
@@ -175,4 +175,16 @@ fn each_row_for_newcomers_has_its_line() {
     }
     assert!(rows.len() > 100, "only {} rows were seen", rows.len());
     assert_eq!(rows.symmetric_difference(&shown).collect::<Vec<_>>(), [&""; 0]);
+}
+
+/// What is compiled and run on Windows only is there, word for word.
+#[test]
+fn the_program_for_windows_is_the_one_that_runs_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/from.md")).unwrap();
+    let code = fs::read_to_string(root.join("tests/win32/from.rs")).unwrap();
+    assert!(
+        page.contains(&format!("```rust,no_run\n{code}```")),
+        "docs/from.md has another program than:\n{code}"
+    );
 }

@@ -89,9 +89,14 @@ fn play(role: &str, place: &Path) {
             say(producer.position());
             std::thread::sleep(LONG);
         }
-        // Takes until the end, and says what, in binary: lane, first position, count.
+        // Says that it is there, waits until it may begin, takes until the end, and says what, in binary: lane, first
+        // position, count.
         "consume" => {
             let mut consumer = queue(place).group_consumer::<Item>().unwrap();
+            say("here");
+            while !place.join("begin").exists() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
             let mut runs: Vec<[u64; 3]> = Vec::new();
             take_all(&mut consumer, |taken| match runs.last_mut() {
                 Some(last)
@@ -175,14 +180,15 @@ fn each_frame_goes_to_one_consumer() {
     let items: u64 = std::env::var("ANNULUS_QUEUE_ITEMS").map_or(200_000, |text| text.parse().unwrap());
     let each = items / u64::from(LANES);
     let place = Place::new();
-    // It keeps the queue until all have come.
-    let observer = queue(place.path()).group_consumer::<Item>().unwrap();
+    // All are there before the first one is through: who came when it has ended would begin another.
+    let mut consumers: Vec<Actor> = (0..4).map(|_| Actor::start(&place, "consume")).collect();
+    consumers.iter_mut().for_each(|consumer| assert_eq!(consumer.line(), "here"));
     let begun = Instant::now();
     let mut producers: Vec<Actor> =
         (0..LANES).map(|_| Actor::start(&place, &format!("produce {each}"))).collect();
     let lanes: BTreeSet<String> = producers.iter_mut().map(Actor::line).collect();
     assert_eq!(lanes.len(), LANES as usize, "a lane has two producers: {lanes:?}");
-    let consumers: Vec<Actor> = (0..4).map(|_| Actor::start(&place, "consume")).collect();
+    std::fs::write(place.path().join("begin"), "").unwrap();
     let mut taken = Vec::new();
     let runs = consumers.into_iter().flat_map(|mut consumer| {
         let runs = said_runs(&mut consumer);
@@ -198,8 +204,7 @@ fn each_frame_goes_to_one_consumer() {
         "{items} items of 64 bytes from {LANES} processes to 4, which took {taken:?}: {:.1} M/s",
         items as f64 / seconds / 1e6
     );
-    drop(observer);
-    assert!(place.objects().is_empty());
+    assert_eq!(place.objects(), ["begin"]);
 }
 
 /// Others than the one that is stopped, a hundred times over: how often they did nothing meanwhile.

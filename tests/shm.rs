@@ -3,20 +3,29 @@
 
 #[path = "shm/conformance.rs"]
 mod conformance;
+#[cfg(unix)]
 #[path = "shm/errors.rs"]
 mod errors;
 #[path = "shm/kinds.rs"]
 mod kinds;
 #[path = "shm/once.rs"]
 mod once;
-#[cfg(feature = "portable")]
+#[cfg(all(unix, feature = "portable"))]
 #[path = "shm/portable.rs"]
 mod portable;
+#[cfg(unix)]
 #[path = "shm/processes.rs"]
 mod processes;
 mod support;
+#[cfg(windows)]
+#[path = "shm/windows.rs"]
+mod windows;
 
-use kinds::{Anonymous, File, Posix, SystemV};
+#[cfg(windows)]
+use kinds::PageFile;
+use kinds::{Anonymous, File};
+#[cfg(unix)]
+use kinds::{Posix, SystemV};
 use std::path::Path;
 use std::process::ExitCode;
 use support::actor;
@@ -26,12 +35,23 @@ fn main() -> ExitCode {
     macro_rules! kinds {
         ($suite:ident: $($kind:ty),*) => { $($suite::of::<$kind>(&mut tests);)* };
     }
-    kinds!(conformance: Posix, File, Anonymous, SystemV);
-    kinds!(once: Posix, File, SystemV);
-    kinds!(processes: Posix, File, Anonymous, SystemV);
-    processes::others(&mut tests);
-    errors::all(&mut tests);
-    #[cfg(feature = "portable")]
+    kinds!(conformance: File, Anonymous);
+    kinds!(once: File);
+    #[cfg(windows)]
+    {
+        kinds!(conformance: PageFile);
+        kinds!(once: PageFile);
+        windows::all(&mut tests);
+    }
+    #[cfg(unix)]
+    {
+        kinds!(conformance: Posix, SystemV);
+        kinds!(once: Posix, SystemV);
+        kinds!(processes: Posix, File, Anonymous, SystemV);
+        processes::others(&mut tests);
+        errors::all(&mut tests);
+    }
+    #[cfg(all(unix, feature = "portable"))]
     {
         kinds!(conformance: kinds::Portable);
         kinds!(once: kinds::Portable);
@@ -54,14 +74,23 @@ fn play(role: &str, place: &Path) {
         "make" => once::make(&memory()),
         "remake" => once::remake(&memory()),
         "hold" => once::hold(&memory()),
+        #[cfg(unix)]
         "send" => processes::send(place),
+        #[cfg(unix)]
         "limits" => errors::limits(),
+        #[cfg(unix)]
         "full" => errors::full(),
+        #[cfg(unix)]
         "denied" | "reader" | "owner" => errors::stranger(verb, rest),
+        #[cfg(unix)]
         "slow" => errors::slow(&memory()),
+        #[cfg(unix)]
         "waits" => errors::waits(&memory()),
+        #[cfg(unix)]
         "named" => errors::named(rest, place),
-        #[cfg(feature = "portable")]
+        #[cfg(windows)]
+        "take" => windows::take(),
+        #[cfg(all(unix, feature = "portable"))]
         "crate" => portable::crate_alone(rest),
         other => panic!("no role {other}"),
     }

@@ -275,18 +275,8 @@ pub(crate) fn utc(time: SystemTime) -> String {
 }
 
 /// Where its memory is, for who opens it by itself.
-#[cfg(unix)]
 pub(crate) fn memory(info: &Info) -> String {
     info.memory.to_string()
-}
-
-/// Where its memory is.
-#[cfg(windows)]
-pub(crate) fn memory(info: &Info) -> String {
-    match info.backend {
-        annulus::Backend::File => format!("file:{}", info.path.display()),
-        _ => "Windows' page file".to_owned(),
-    }
 }
 
 #[cfg(test)]

@@ -41,7 +41,6 @@ impl From<annulus::Error> for Failure {
     }
 }
 
-#[cfg(unix)]
 impl From<annulus::shm::Error> for Failure {
     fn from(error: annulus::shm::Error) -> Self {
         Self::Failed(error.to_string())

@@ -8,10 +8,6 @@ mod describe;
 mod failure;
 mod feed;
 mod files;
-#[cfg(unix)]
-mod foreign;
-#[cfg(windows)]
-#[path = "foreign_windows.rs"]
 mod foreign;
 mod names;
 mod output;

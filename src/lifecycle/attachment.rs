@@ -1,6 +1,6 @@
 //! A handle's hold on a segment, and how it leaves.
 
-use super::found::is_taken;
+use super::found::{is_taken, take_name};
 use super::gate;
 use crate::descriptor::Kind;
 use crate::error::Error;
@@ -152,8 +152,7 @@ impl Attachment {
             let named = self.home.is_named(&self.lock)?;
             self.segment.state().state.store(RETIRED, SeqCst);
             if named {
-                self.store.remove()?;
-                self.home.unlink().map_err(io::Error::other)?;
+                take_name(&self.home, &self.lock, &self.store).map_err(io::Error::other)?;
             }
         }
         Ok(())

@@ -5,7 +5,7 @@ use crate::descriptor::{Descriptor, Kind, Unfit};
 use crate::error::Error;
 use crate::lane;
 use crate::ring;
-use crate::layout::{self, GATE_BYTE, LIVE, RETIRED};
+use crate::layout::{self, GATE_BYTE, LIVE, NAME_BYTE, RETIRED};
 use crate::seat::{self, Role, Seat};
 use crate::segment::{Lane, Rights, Segment};
 use crate::shm::home::Home;
@@ -17,6 +17,7 @@ use crate::time::boot_id;
 use crate::wait::Event;
 use core::cell::Cell;
 use core::ops::Range;
+use core::time::Duration;
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
@@ -260,11 +261,7 @@ impl Opened {
         if keepers == Keepers::Nobody {
             lanes().for_each(|lane| lane::close(&lane)); // before the name is free for another
         }
-        // Who is not in the gate may have been overtaken by another who removes by force, and by one who creates.
-        if keepers != Keepers::Nobody || self.is_named()? {
-            self.store.remove().map_err(|error| Error::os("remove the memory of", &self.path(), error))?;
-            self.home.unlink()?;
-        }
+        take_name(&self.home, &self.lock, &self.store)?;
         for lane in lanes() {
             ring::kick(&lane);
             Event { armed: &lane.space().armed, seq: &lane.space().seq }.kick();
@@ -309,13 +306,32 @@ pub(super) fn is_taken(segment: &Arc<Segment>) -> bool {
     of.kind == Kind::Broadcast || (0..of.lanes).map(|lane| segment.lane(lane)).all(taken)
 }
 
+/// How long those who take the same name away wait for each other. Whoever is stopped meanwhile holds up nobody for longer.
+const TURN: Duration = Duration::from_millis(100);
+
+/// Takes the name away, and the memory that goes with it, if the name still means this object. Who removes by force may not
+/// be in the gate. So all take turns here, or the second one would take the name away from what came after the first.
+pub(super) fn take_name(home: &Home, lock: &LockFile, store: &Store) -> Result<(), Error> {
+    let failed = |operation| move |error| Error::os(operation, &home.path(), error);
+    let turn = lock.lock_until(NAME_BYTE, Mode::Exclusive, Instant::now() + TURN);
+    let turn = turn.map_err(failed("lock the name of"))?;
+    let named = home.is_named(lock).map_err(failed("look at"));
+    let done = named.and_then(|named| match named {
+        true => store.remove().map_err(failed("remove the memory of")).and_then(|()| home.unlink()),
+        false => Ok(()),
+    });
+    if turn {
+        let _ = lock.unlock(NAME_BYTE); // and at the latest when the file is closed
+    }
+    done
+}
+
 /// Takes the name away from what leads nowhere: its memory went with the last one who had it, or was removed. Whoever is in
 /// the gate sees to it, too.
 fn sweep(home: &Home, lock: LockFile) -> Result<(), Error> {
     let failed = |error| Error::os("lock the gate of", &home.path(), error);
     if home.may_unlink(&lock) && lock.try_lock(GATE_BYTE, Mode::Exclusive).map_err(failed)? {
-        let named = home.is_named(&lock).map_err(failed)?;
-        return if named { home.unlink() } else { Ok(()) };
+        return take_name(home, &lock, &Store::File);
     }
     Ok(())
 }

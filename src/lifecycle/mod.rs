@@ -459,7 +459,7 @@ pub(crate) fn missing(home: &Home) -> Error {
     Error::NotFound { name: name.to_string(), versions }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(loom), unix))]
 mod tests {
     use super::*;
     use crate::layout::IN_USE;

@@ -7,7 +7,7 @@
 #![allow(unsafe_code)]
 
 use super::mapping::Mapping;
-use super::region::Access;
+use super::Access;
 use super::{Error, ErrorKind};
 use crate::copy::{self, Words};
 use crate::sync::{AtomicI32, AtomicU8, AtomicU16, AtomicU32, AtomicU64};

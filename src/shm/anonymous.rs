@@ -2,7 +2,7 @@
 
 use super::memory::Object;
 use super::options::Options;
-use super::region::Access;
+use super::Access;
 use super::{Error, ErrorKind, file, native};
 use std::fs::File;
 use std::os::fd::OwnedFd;
@@ -31,7 +31,7 @@ pub(super) fn make(options: &mut Options<'_>) -> Result<File, Error> {
 fn in_huge_pages(size: u64) -> Option<File> {
     let file = native::anonymous(true).ok()?;
     let page = native::huge_page_bytes(&file)?;
-    (size.is_multiple_of(page) && file::grow(&file, 0, size).is_ok()).then_some(file)
+    (size.is_multiple_of(page) && native::grow(&file, 0, size).is_ok()).then_some(file)
 }
 
 /// What a descriptor is of that somebody passed.

@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code)]
 
+use super::map::page_bytes;
 use crate::sync::AtomicU8;
 use crate::sync::Ordering::Relaxed;
 use core::ptr::NonNull;
@@ -32,4 +33,21 @@ pub(super) unsafe fn write(base: NonNull<u8>, mapped: usize, bytes: &[u8], at: u
         unsafe { base.add(to).cast::<AtomicU8>().as_ref() }.store(*byte, Relaxed);
     }
     Ok(())
+}
+
+/// Makes the pages of the `mapped` bytes from `base` on present: each is looked at, or stored to by a store that changes
+/// nothing.
+///
+/// # Safety
+/// So many bytes are mapped there, and for `write` to be written to.
+pub(super) unsafe fn touch(base: NonNull<u8>, mapped: usize, write: bool) {
+    for page in (0..mapped).step_by(page_bytes()) {
+        // SAFETY: the byte is mapped; others may store to it, which is why it is an atomic.
+        let byte = unsafe { base.add(page).cast::<AtomicU8>().as_ref() };
+        if write {
+            byte.fetch_or(0, Relaxed);
+        } else {
+            core::hint::black_box(byte.load(Relaxed));
+        }
+    }
 }

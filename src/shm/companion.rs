@@ -10,7 +10,7 @@ use super::lock::{LockFile, Mode};
 use crate::error::Error;
 use core::time::Duration;
 use std::io;
-#[cfg(any(target_os = "macos", feature = "portable"))]
+#[cfg(any(target_os = "macos", all(unix, feature = "portable")))]
 use std::os::unix::fs::FileExt;
 use std::time::Instant;
 
@@ -18,7 +18,7 @@ const IN_USE: u64 = 0;
 const MOMENT: Duration = Duration::from_millis(100);
 
 /// A path, at most.
-#[cfg(any(target_os = "macos", feature = "portable"))]
+#[cfg(any(target_os = "macos", all(unix, feature = "portable")))]
 const NOTE_MAX: u64 = 4096;
 
 #[derive(Debug)]
@@ -58,13 +58,13 @@ impl Companion {
     }
 
     /// Leaves a note in it for who has it after us, if we are killed; an empty one is none. With a note in it, it stays.
-    #[cfg(any(target_os = "macos", feature = "portable"))]
+    #[cfg(any(target_os = "macos", all(unix, feature = "portable")))]
     pub(super) fn note(&self, note: &[u8]) -> io::Result<()> {
         self.file.write_all_at(note, 0)?;
         self.file.set_len(note.len() as u64)
     }
 
-    #[cfg(any(target_os = "macos", feature = "portable"))]
+    #[cfg(any(target_os = "macos", all(unix, feature = "portable")))]
     pub(super) fn noted(&self) -> io::Result<Vec<u8>> {
         let mut note = vec![0; self.file.metadata()?.len().min(NOTE_MAX) as usize];
         self.file.read_exact_at(&mut note, 0)?;
@@ -72,7 +72,7 @@ impl Companion {
     }
 
     /// Those whose names begin so and that nobody uses, and so left by who was killed. Nobody else has them meanwhile.
-    #[cfg(feature = "portable")]
+    #[cfg(all(unix, feature = "portable"))]
     pub(super) fn left(prefix: &str) -> Vec<Self> {
         let open = |directory: &Directory, name: String| {
             let file = LockFile::open(|| directory.open_object(&name, true)).ok()?;
@@ -85,7 +85,7 @@ impl Companion {
         names.into_iter().filter_map(|name| open(&directory, name)).collect()
     }
 
-    #[cfg(feature = "portable")]
+    #[cfg(all(unix, feature = "portable"))]
     pub(super) fn name(&self) -> &str {
         &self.name
     }
@@ -111,7 +111,7 @@ impl Drop for Companion {
         }
         let _ = self.file.unlock(IN_USE);
         let is_noted = || self.file.metadata().is_ok_and(|found| found.len() != 0);
-        if self.file.try_lock(IN_USE, Mode::Exclusive).unwrap_or(false) && !is_noted() {
+        if self.file.try_lock_once(IN_USE, Mode::Exclusive).unwrap_or(false) && !is_noted() {
             let _ = self.directory.unlink(&self.name);
         }
     }

@@ -114,12 +114,11 @@ impl Directory {
     }
 
     /// The private directory, whatever `$ANNULUS_DIR` says: the same for all of the user's processes.
-    #[cfg(unix)]
     pub(super) fn private() -> Result<Self, Error> {
         Self::open(Some(&private_path()), Scope::User, Medium::Memory)
     }
 
-    #[cfg(feature = "portable")]
+    #[cfg(all(unix, feature = "portable"))]
     pub(super) fn existing_private() -> Result<Option<Self>, Error> {
         Self::existing(Some(&private_path()), Scope::User)
     }
@@ -255,7 +254,6 @@ impl Directory {
     }
 
     /// Opens what has this name to write to it; makes it if nothing has.
-    #[cfg(unix)]
     pub(super) fn open_or_make(&self, name: &str) -> io::Result<File> {
         self.here.open_or_make(name)
     }

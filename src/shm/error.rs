@@ -1,5 +1,6 @@
 //! What can go wrong with shared memory: what failed, on what, why, and what to do.
 
+use super::native;
 use super::place::Place;
 use core::fmt;
 use std::io;
@@ -100,11 +101,13 @@ pub enum ErrorKind {
     },
     /// More pages than this process may lock into memory.
     LockLimit {
-        /// Bytes that it may lock (`ulimit -l`, `RLIMIT_MEMLOCK`).
+        /// Bytes that it may lock (`ulimit -l`, `RLIMIT_MEMLOCK`; on Windows the least that its working set has).
         limit: u64,
     },
     /// The guard was taken by the process that this one was forked from.
     Forked,
+    /// It cannot become smaller while anybody has it mapped: so Windows keeps files.
+    Mapped,
     /// Something else; the system's error says what.
     Os,
 }
@@ -125,7 +128,7 @@ impl Error {
 
     /// What the system says, by its number.
     pub(super) fn os(operation: &'static str, place: &Place, source: io::Error) -> Self {
-        Self::new(operation, place, ErrorKind::of(&source), Some(source))
+        Self::new(operation, place, native::error_kind(&source), Some(source))
     }
 
     pub(super) fn unsupported(operation: &'static str, place: &Place, what: &'static str, why: &'static str) -> Self {
@@ -143,30 +146,13 @@ impl Error {
     }
 }
 
-impl ErrorKind {
-    /// What a system call's error means for an object, unless the call has a meaning of its own for it.
-    fn of(error: &io::Error) -> Self {
-        match error.raw_os_error() {
-            Some(libc::ENOENT) => Self::NotFound,
-            Some(libc::EEXIST) => Self::AlreadyExists,
-            Some(libc::EACCES | libc::EPERM | libc::EROFS) => Self::PermissionDenied,
-            Some(libc::EFBIG | libc::EOVERFLOW) => Self::TooLarge,
-            Some(libc::ENOSPC | libc::EDQUOT | libc::ENOMEM) => Self::NoSpace,
-            Some(libc::EIDRM) => Self::Removed,
-            Some(libc::ENAMETOOLONG) => Self::BadName { why: "it is too long" },
-            Some(libc::EISDIR) => Self::NotMemory { why: "it is a directory" },
-            Some(libc::ELOOP) => Self::NotMemory { why: "it is a symbolic link" },
-            _ => Self::Os,
-        }
-    }
-}
-
 impl fmt::Display for ErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotFound => write!(f, "there is no such object: create it, or look with shm::list() what there is"),
+            Self::NotFound if cfg!(windows) => f.write_str("there is no such object: create it"),
+            Self::NotFound => f.write_str("there is no such object: create it, or look with shm::list() what there is"),
             Self::AlreadyExists => write!(f, "it exists already: open it, or remove it first"),
-            Self::PermissionDenied => write!(f, "permission denied: its owner can change its mode or group"),
+            Self::PermissionDenied => write!(f, "permission denied: its owner can change who may use it"),
             Self::TooLarge => write!(f, "it would be larger than the system allows"),
             Self::NoSpace => write!(f, "there is no room for it: make it smaller, or remove objects that are not needed"),
             Self::Removed => write!(f, "it was removed: create it anew, or open what has its name now"),
@@ -189,9 +175,11 @@ impl fmt::Display for ErrorKind {
             Self::NotMemory { why } => write!(f, "it cannot be used as shared memory: {why}"),
             Self::LockLimit { limit } => write!(
                 f,
-                "this process may lock {limit} bytes into memory: raise that with ulimit -l, or LimitMEMLOCK= of its service"
+                "this process may lock {limit} bytes into memory: raise that with {}",
+                native::LOCK_LIMIT_IS_RAISED_WITH
             ),
             Self::Forked => write!(f, "the lock is the parent's, from before the fork: take it anew"),
+            Self::Mapped => write!(f, "somebody has it mapped, and it cannot become smaller meanwhile: unmap it everywhere first"),
             Self::Os => f.write_str("the system refused"),
         }
     }

@@ -6,11 +6,11 @@
 
 use super::draft::Draft;
 use super::options::Options;
-use super::region::{Access, Region};
+use super::Access;
+use super::region::Region;
 use super::{Error, ErrorKind, native};
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 /// The path of an object, and how it is gone along.
@@ -65,38 +65,12 @@ pub(super) fn make(options: &mut Options<'_>, naming: Naming<'_>) -> Result<Opti
 pub(super) fn prepare(file: &File, options: &mut Options<'_>) -> Result<(), Error> {
     let place = options.place.clone();
     let size = options.size.unwrap_or(0);
-    grow(file, 0, size).map_err(|error| Error::os("allocate", &place, error))?;
+    native::grow(file, 0, size).map_err(|error| Error::os("allocate", &place, error))?;
     if size != 0 && !options.content.is_none() {
         let bytes = usize::try_from(size).map_err(|_| Error::new("map", &place, ErrorKind::TooLarge, None))?;
         let region = Region::map(file, 0, bytes, Access::ReadWrite, None);
         let mut region = region.map_err(|error| Error::os("map", &place, error))?;
         region.with_bytes_of_ours(bytes, |bytes| options.content.store(bytes));
     }
-    options.grant.or_usual().give(file).map_err(|error| Error::os("set the owner, group or mode of", &place, error))
-}
-
-/// Makes a file larger, by zeroes that are there; or leaves it as it was.
-pub(super) fn grow(file: &File, from: u64, to: u64) -> io::Result<()> {
-    let length = |bytes| libc::off_t::try_from(bytes).map_err(|_| io::Error::from_raw_os_error(libc::EFBIG));
-    let (start, end) = (length(from)?, length(to)?);
-    if to - from > native::room(file) {
-        return Err(io::Error::from_raw_os_error(libc::ENOSPC));
-    }
-    let allocated = match native::allocate(file, start, end) {
-        // A file system that cannot: then by storing them.
-        Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => store_zeroes(file, from, to),
-        allocated => allocated,
-    };
-    allocated.inspect_err(|_| drop(file.set_len(from)))
-}
-
-fn store_zeroes(file: &File, from: u64, to: u64) -> io::Result<()> {
-    let zeroes = [0; 1 << 16];
-    let mut at = from;
-    while at < to {
-        let piece = (to - at).min(zeroes.len() as u64);
-        file.write_all_at(&zeroes[..piece as usize], at)?;
-        at += piece;
-    }
-    Ok(())
+    native::give_new(file, &place, options.grant)
 }

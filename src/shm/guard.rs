@@ -9,7 +9,7 @@ use super::owner::effective_uid;
 use super::lock::{LockFile, Mode};
 use super::mapping::Mapping;
 use super::memory::{Object, SharedMemory};
-use super::region::Access;
+use super::Access;
 use super::{Error, ErrorKind, native};
 use bytemuck::Pod;
 use core::cell::OnceCell;
@@ -42,8 +42,8 @@ impl SharedMemory {
     /// Takes its lock, which one has at a time of all processes and threads that ask for it; waits for it up to `timeout`.
     /// A process that dies does not keep it.
     ///
-    /// It keeps nobody from reading or writing who does not ask. Of a System V segment or a `portable` object, which have no
-    /// file, it is a lock among the processes of the user whose it is.
+    /// It keeps nobody from reading or writing who does not ask. Of a System V segment, a `portable` object or a section of the
+    /// page file, which have no file, it is a lock among the processes of the user whose it is.
     ///
     /// ```
     /// use annulus::shm::{self, Place};
@@ -62,7 +62,8 @@ impl SharedMemory {
     ///
     /// # Errors
     /// [`ErrorKind::Busy`] when the time is over; [`ErrorKind::Unsupported`] if this user may not write to the object, as
-    /// only who may write can lock, or of a System V segment or a `portable` object that is another user's.
+    /// only who may write can lock, or of one that has no file and is another user's; or of
+    /// anonymous memory on Windows.
     pub fn lock(&self, timeout: Duration) -> Result<Guard<'_>, Error> {
         let deadline = Instant::now() + timeout.min(Duration::from_secs(365 * 24 * 3600));
         match self.held(deadline)? {
@@ -77,13 +78,22 @@ impl SharedMemory {
                 None => return self.held_itself(file, deadline),
                 Some(companion) => (companion, LOCK_BYTE),
             },
+            #[cfg(windows)]
+            Object::Section(section) => match section.companion() {
+                Some(companion) => (companion, LOCK_BYTE),
+                None => {
+                    let why = "it has no name that a file beside it could be found by: lock something that has one";
+                    return Err(Error::unsupported("lock", &self.place, "locking", why));
+                }
+            },
+            #[cfg(unix)]
             Object::SystemV(segment) => {
                 (native::companion_of_segments(), LOCK_BYTE + u64::from(segment.id.cast_unsigned()))
             }
-            #[cfg(feature = "portable")]
+            #[cfg(all(unix, feature = "portable"))]
             Object::Portable(object) => (object.companion(), LOCK_BYTE),
         };
-        if self.status()?.owner != effective_uid() {
+        if !self.is_ours()? {
             let why = "it is another user's, and its lock is a file in that user's private directory";
             return Err(Error::unsupported("lock", &self.place, "locking", why));
         }
@@ -91,6 +101,15 @@ impl SharedMemory {
         let Some(companion) = Companion::open(companion, deadline).map_err(fail)? else { return Ok(None) };
         let locked = companion.lock_until(byte, deadline).map_err(fail)?;
         Ok(locked.then_some(Held::Companion(companion)))
+    }
+
+    /// Whether it is this user's.
+    fn is_ours(&self) -> Result<bool, Error> {
+        match &self.object {
+            #[cfg(windows)]
+            Object::Section(section) => section.is_ours().map_err(|error| self.os("look at", error)),
+            _ => Ok(self.status()?.owner == effective_uid()),
+        }
     }
 
     fn held_itself(&self, file: &File, deadline: Instant) -> Result<Option<Held>, Error> {

@@ -2,9 +2,9 @@
 
 use super::directory::{Directory, Scope};
 use super::lock::LockFile;
-#[cfg(unix)]
 use super::place::Place;
-#[cfg(unix)]
+#[cfg(windows)]
+use super::section::Section;
 use super::store::Store;
 use super::system;
 use crate::error::Error;
@@ -118,9 +118,11 @@ impl Home {
     }
 
     /// Where the memory of the object is, for who opens it by itself.
-    #[cfg(unix)]
     pub(crate) fn memory(&self, store: &Store, file: &File) -> Place {
         match (store, store.backend(file)) {
+            #[cfg(windows)]
+            (Store::Section { instance, .. }, _) => Place::page_file(Section::name(instance, self.is_shared())),
+            #[cfg(unix)]
             (Store::SystemV { id, .. }, _) => Place::id(*id),
             #[cfg(all(unix, feature = "portable"))]
             (Store::Portable { memory, .. }, _) => Place::portable(memory.name()),

@@ -34,11 +34,5 @@ pub struct Listed {
 /// # Errors
 /// [`Unsupported`](super::ErrorKind::Unsupported) where the system does not tell; and what it says.
 pub fn list() -> Result<Vec<Listed>, Error> {
-    let mut all = native::posix_objects()?;
-    all.extend(native::segments()?.iter().map(|found| Listed {
-        place: Place::Id(found.id),
-        status: Status::of_segment(found),
-        key: Some(found.key),
-    }));
-    Ok(all)
+    native::list()
 }

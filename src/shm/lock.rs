@@ -94,6 +94,11 @@ impl LockFile {
         }
     }
 
+    /// The same: here nobody is in the way for a moment only.
+    pub(crate) fn try_lock_once(&self, byte: u64, mode: Mode) -> io::Result<bool> {
+        self.try_lock(byte, mode)
+    }
+
     pub(crate) fn unlock(&self, byte: u64) -> io::Result<()> {
         self.control(libc::F_OFD_SETLK, NONE, byte, 1).map(drop)
     }

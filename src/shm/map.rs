@@ -8,6 +8,16 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
 
+/// What the addresses of mappings are multiples of.
+pub(super) fn granule() -> usize {
+    page_bytes()
+}
+
+/// How much is mapped of so many bytes: whole pages.
+pub(super) fn whole(bytes: u64, page: u64) -> u64 {
+    bytes.next_multiple_of(page)
+}
+
 /// What a piece may be used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {

@@ -1,11 +1,12 @@
 //! Mapped bytes of an object: [`Mapping`], and how one is made ([`MapOptions`]).
 
-use super::map::page_bytes;
+use super::map;
 use super::memory::{Object, SharedMemory};
 use super::place::Place;
-use super::region::{Access, Region, lock_limit};
+use super::region::{Region, lock_limit};
+#[cfg(unix)]
 use super::sysv;
-use super::{Error, ErrorKind, native};
+use super::{Access, Error, ErrorKind, native};
 use core::ops::{Bound, Range, RangeBounds};
 use std::io;
 
@@ -103,7 +104,8 @@ impl<'a> MapOptions<'a> {
     }
 
     /// The first byte is to come to lie at this address; never over something that is mapped already. It must be as far
-    /// into a [page](super::page_bytes) as the range begins: for a whole object, a multiple of the page.
+    /// into a [page](super::page_bytes), on Windows into [64 KiB](super::address_granularity), as the range begins: for a
+    /// whole object, a multiple of that.
     pub fn at_address(mut self, address: usize) -> Self {
         self.address = Some(address);
         self
@@ -115,7 +117,7 @@ impl<'a> MapOptions<'a> {
         self
     }
 
-    /// Its pages stay in memory (`mlock`).
+    /// Its pages stay in memory (`mlock`, `VirtualLock`).
     pub fn locked(mut self) -> Self {
         self.locked = true;
         self
@@ -142,13 +144,23 @@ impl<'a> MapOptions<'a> {
         let len = usize::try_from(bytes).map_err(|_| self.fails(ErrorKind::TooLarge))?;
         let (region, first) = match &memory.object {
             Object::File(file) => {
-                let page = native::huge_page_bytes(file).unwrap_or(page_bytes() as u64);
+                let page = native::huge_page_bytes(file).unwrap_or(map::granule() as u64);
                 let before = offset % page;
                 let base = self.base(before, page)?;
-                let whole = usize::try_from((before + bytes).next_multiple_of(page)).unwrap_or(usize::MAX);
+                let whole = usize::try_from(map::whole(before + bytes, page)).unwrap_or(usize::MAX);
                 let region = Region::map(file, offset - before, whole, self.access, base);
                 (region.map_err(|error| self.refused(error))?, before as usize)
             }
+            #[cfg(windows)]
+            Object::Section(section) => {
+                let page = section.granule();
+                let before = offset % page;
+                let base = self.base(before, page)?;
+                let whole = usize::try_from(before + bytes).unwrap_or(usize::MAX);
+                let region = section.map(offset - before, whole, self.access, base);
+                (region.map_err(|error| self.refused(error))?, before as usize)
+            }
+            #[cfg(unix)]
             Object::SystemV(segment) => {
                 if self.access == Access::CopyOnWrite {
                     let why = "the system attaches segments shared only";
@@ -158,7 +170,7 @@ impl<'a> MapOptions<'a> {
                 if sysv::look(segment.id).map_err(fail)?.is_marked() {
                     return Err(self.fails(ErrorKind::Removed));
                 }
-                let base = self.base(offset, page_bytes() as u64)?;
+                let base = self.base(offset, map::granule() as u64)?;
                 let read_only = self.access == Access::ReadOnly;
                 let region = Region::attach(segment.id, segment.bytes as usize, read_only, base);
                 // An address that is taken is EINVAL, as an id that is none.
@@ -168,7 +180,7 @@ impl<'a> MapOptions<'a> {
                 };
                 (region.map_err(taken)?, offset as usize)
             }
-            #[cfg(feature = "portable")]
+            #[cfg(all(unix, feature = "portable"))]
             Object::Portable(object) => {
                 let why = "the crate shared_memory maps objects shared only, where the system chooses";
                 let unsupported = |what| Err(Error::unsupported("map", &memory.place, what, why));
@@ -222,6 +234,13 @@ impl<'a> MapOptions<'a> {
         {
             return HugePages::Explicit(bytes);
         }
+        #[cfg(windows)]
+        if let Object::Section(section) = &self.memory.object
+            && let Some(bytes) = section.huge_page_bytes()
+        {
+            return HugePages::Explicit(bytes);
+        }
+        #[cfg(unix)]
         if let Some(bytes) = self.memory.id().and_then(|_| native::huge_page_bytes_at(region.address())) {
             return HugePages::Explicit(bytes);
         }
@@ -233,10 +252,10 @@ impl<'a> MapOptions<'a> {
     }
 
     fn refused(&self, error: io::Error) -> Error {
-        match error.raw_os_error() {
-            Some(libc::EEXIST) => self.refused_at_address(error),
+        match native::error_kind(&error) {
+            _ if native::is_address_taken(&error) => self.refused_at_address(error),
             // A descriptor that was opened to look maps nothing to be stored to.
-            Some(libc::EACCES) if self.memory.access == Access::ReadOnly => self.fails(ErrorKind::ReadOnly),
+            ErrorKind::PermissionDenied if self.memory.access == Access::ReadOnly => self.fails(ErrorKind::ReadOnly),
             _ => self.memory.os("map", error),
         }
     }
@@ -286,17 +305,17 @@ impl Mapping {
         self.region.prefault(self.access != Access::ReadOnly).map_err(|error| Error::os("prefault", &self.place, error))
     }
 
-    /// Keeps its pages in memory (`mlock`) until it is dropped.
+    /// Keeps its pages in memory (`mlock`, `VirtualLock`) until it is dropped.
     ///
     /// # Errors
     /// [`ErrorKind::LockLimit`] says how many bytes this process may.
     pub fn lock_in_memory(&self) -> Result<(), Error> {
-        self.region.lock().map_err(|error| match error.raw_os_error() {
-            Some(libc::ENOMEM | libc::EPERM | libc::EAGAIN) => {
+        self.region.lock().map_err(|error| match native::is_lock_limit(&error) {
+            true => {
                 let kind = ErrorKind::LockLimit { limit: lock_limit() };
                 Error::new("lock into memory", &self.place, kind, Some(error))
             }
-            _ => Error::os("lock into memory", &self.place, error),
+            false => Error::os("lock into memory", &self.place, error),
         })
     }
 

@@ -2,18 +2,24 @@
 
 use super::mapping::{MapOptions, Mapping};
 use super::options::Options;
+#[cfg(windows)]
+use super::page_file::PageFile;
 use super::place::{Key, Place};
-#[cfg(feature = "portable")]
+#[cfg(all(unix, feature = "portable"))]
 use super::portable::{self, Portable};
-use super::region::Access;
 use super::status::{Grant, Status};
+#[cfg(unix)]
 use super::sysv::{self, Segment};
-use super::{Error, ErrorKind, file, native, posix};
+use super::{Access, Error, ErrorKind, native};
+#[cfg(unix)]
+use super::posix;
 use core::ops::RangeBounds;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
+#[cfg(unix)]
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::FileExt;
+#[cfg(windows)]
+use std::os::windows::io::{AsHandle, BorrowedHandle};
 
 /// An object that this process has made or opened. Dropped, it is closed; the object stays, as the
 /// [lifetimes](super#how-long-an-object-lives) say, and so do its mappings.
@@ -48,14 +54,18 @@ pub struct SharedMemory {
 pub(super) enum Object {
     /// A file, with or without a name. Not one that is closed at `fork`: a child goes on with it.
     File(File),
+    #[cfg(unix)]
     SystemV(Segment),
-    #[cfg(feature = "portable")]
+    #[cfg(all(unix, feature = "portable"))]
     Portable(Portable),
+    #[cfg(windows)]
+    Section(PageFile),
 }
 
 impl SharedMemory {
     pub(super) fn new(object: Object, options: &Options<'_>, created: bool) -> Self {
         let place = match (&object, &options.place) {
+            #[cfg(unix)]
             (Object::SystemV(segment), Place::Key(Key::PRIVATE)) => Place::Id(segment.id),
             (_, place) => place.clone(),
         };
@@ -81,16 +91,27 @@ impl SharedMemory {
     /// The system's id of a System V segment, which can be told to another process: [`Place::id`].
     pub fn id(&self) -> Option<i32> {
         match &self.object {
+            #[cfg(unix)]
             Object::SystemV(segment) => Some(segment.id),
             _ => None,
         }
     }
 
     /// Its file, where it is one: all but System V segments and what the crate `shared_memory` has.
+    #[cfg(unix)]
     pub fn as_fd(&self) -> Option<BorrowedFd<'_>> {
         match &self.object {
             Object::File(file) => Some(file.as_fd()),
             _ => None,
+        }
+    }
+
+    /// Its file, or its section.
+    #[cfg(windows)]
+    pub fn as_handle(&self) -> BorrowedHandle<'_> {
+        match &self.object {
+            Object::File(file) => file.as_handle(),
+            Object::Section(section) => section.as_handle(),
         }
     }
 
@@ -101,9 +122,12 @@ impl SharedMemory {
     pub fn size(&self) -> Result<u64, Error> {
         match &self.object {
             Object::File(file) => Ok(file.metadata().map_err(|error| self.os("look at", error))?.len()),
+            #[cfg(unix)]
             Object::SystemV(segment) => Ok(segment.bytes), // it never changes
-            #[cfg(feature = "portable")]
+            #[cfg(all(unix, feature = "portable"))]
             Object::Portable(object) => Ok(object.bytes()),
+            #[cfg(windows)]
+            Object::Section(section) => Ok(section.bytes()),
         }
     }
 
@@ -114,14 +138,14 @@ impl SharedMemory {
     /// more.
     pub fn status(&self) -> Result<Status, Error> {
         match &self.object {
-            Object::File(file) => {
-                let found = file.metadata().map_err(|error| self.os("look at", error))?;
-                Ok(Status::of_file(&self.place, &found))
-            }
+            Object::File(file) => native::status(&self.place, file).map_err(|error| self.os("look at", error)),
+            #[cfg(windows)]
+            Object::Section(section) => section.status().map_err(|error| self.os("look at", error)),
+            #[cfg(unix)]
             Object::SystemV(segment) => {
                 sysv::look(segment.id).map(|found| Status::of_segment(&found)).map_err(|error| self.of_segment("look at", error))
             }
-            #[cfg(feature = "portable")]
+            #[cfg(all(unix, feature = "portable"))]
             Object::Portable(object) => object.status(&self.place).map_err(|error| self.of_portable("look at", error)),
         }
     }
@@ -129,6 +153,7 @@ impl SharedMemory {
     /// The key that its System V segment was made with: [`Key::PRIVATE`] if with none, or if it is marked to be removed.
     pub fn key(&self) -> Option<Key> {
         match &self.object {
+            #[cfg(unix)]
             Object::SystemV(segment) => sysv::look(segment.id).ok().map(|found| found.key),
             _ => None,
         }
@@ -141,15 +166,15 @@ impl SharedMemory {
     pub fn is_removed(&self) -> Result<bool, Error> {
         let removed = match (&self.object, &self.place) {
             (Object::File(_), Place::Anonymous) => Some(false), // it never had a name
-            (Object::File(file), place) => {
-                let found = file.metadata().map_err(|error| self.os("look at", error))?;
-                native::has_no_name(place, &found)
-            }
+            (Object::File(file), place) => native::is_removed(place, file).map_err(|error| self.os("look at", error))?,
+            #[cfg(windows)]
+            (Object::Section(_), _) => Some(false), // it is there while we have it
+            #[cfg(unix)]
             (Object::SystemV(_), _) => match self.status() {
                 Err(error) if *error.kind() == ErrorKind::Removed => Some(true),
                 status => Some(status?.removed),
             },
-            #[cfg(feature = "portable")]
+            #[cfg(all(unix, feature = "portable"))]
             (Object::Portable(object), _) => object.is_removed().map_err(|error| self.os("look at", error))?,
         };
         let why = "the system does not tell what has become of the name of an object";
@@ -182,11 +207,15 @@ impl SharedMemory {
 
     fn grant(&self, operation: &'static str, grant: Grant) -> Result<(), Error> {
         match &self.object {
-            Object::File(file) => grant.give(file).map_err(|error| self.os(operation, error)),
+            #[cfg(unix)]
+            Object::File(file) => native::give(file, grant).map_err(|error| self.os(operation, error)),
+            #[cfg(windows)]
+            _ => native::check_grant(operation, &self.place, grant),
+            #[cfg(unix)]
             Object::SystemV(segment) => {
                 sysv::grant(segment.id, grant).map_err(|error| self.of_segment(operation, error))
             }
-            #[cfg(feature = "portable")]
+            #[cfg(all(unix, feature = "portable"))]
             Object::Portable(_) => Err(portable::not_to_choose(operation, &self.place)),
         }
     }
@@ -200,11 +229,15 @@ impl SharedMemory {
     ///
     /// # Errors
     /// [`ErrorKind::ReadOnly`], [`ErrorKind::NoSpace`], [`ErrorKind::TooLarge`]; [`ErrorKind::Unsupported`] for System V
-    /// segments, `portable` objects and sealed memory.
+    /// segments, `portable` objects, sections of the page file and sealed memory; [`ErrorKind::Mapped`] on Windows, where
+    /// nobody can make a file smaller that somebody has mapped.
     pub fn resize(&self, bytes: u64) -> Result<(), Error> {
         let Object::File(file) = &self.object else {
             let why = match &self.object {
+                #[cfg(unix)]
                 Object::SystemV(_) => "a System V segment keeps the size that it was made with",
+                #[cfg(windows)]
+                Object::Section(_) => "a section of the page file keeps the size that it was made with",
                 _ => "the crate shared_memory keeps the size that it made it with",
             };
             return Err(Error::unsupported("resize", &self.place, "another size", why));
@@ -217,7 +250,7 @@ impl SharedMemory {
             return Err(Error::unsupported("resize", &self.place, "another size", why));
         }
         let now = self.size()?;
-        let done = if bytes > now { file::grow(file, now, bytes) } else { file.set_len(bytes) };
+        let done = if bytes > now { native::grow(file, now, bytes) } else { file.set_len(bytes) };
         done.map_err(|error| self.os("resize", error))
     }
 
@@ -257,7 +290,7 @@ impl SharedMemory {
     /// Copies its first bytes, as many as there are. A file is not mapped for that: somebody may cut it off meanwhile.
     pub(crate) fn peek(&self, bytes: &mut [u8]) -> Result<usize, Error> {
         if let Object::File(file) = &self.object
-            && let Ok(found) = file.read_at(bytes, 0)
+            && let Ok(found) = native::read_first(file, bytes)
         {
             return Ok(found);
         }
@@ -275,9 +308,12 @@ impl SharedMemory {
     pub fn try_clone(&self) -> Result<Self, Error> {
         let object = match &self.object {
             Object::File(file) => Object::File(file.try_clone().map_err(|error| self.os("open", error))?),
+            #[cfg(unix)]
             Object::SystemV(segment) => Object::SystemV(segment.clone()),
-            #[cfg(feature = "portable")]
+            #[cfg(all(unix, feature = "portable"))]
             Object::Portable(object) => Object::Portable(object.clone()),
+            #[cfg(windows)]
+            Object::Section(section) => Object::Section(section.clone()),
         };
         Ok(Self { place: self.place.clone(), object, access: self.access, created: false })
     }
@@ -288,16 +324,20 @@ impl SharedMemory {
     /// [`ErrorKind::Removed`] if its name is not its own any more, and as of [`remove`].
     pub fn remove(&self) -> Result<(), Error> {
         match (&self.object, &self.place) {
+            #[cfg(unix)]
             (Object::SystemV(segment), place) => sysv::remove_id(place, segment.id, ErrorKind::Removed),
             (Object::File(file), place) if *place != Place::Anonymous => {
-                let ours = file.metadata().map_err(|error| self.os("look at", error))?;
-                if native::has_no_name(place, &ours) == Some(true) || !native::leads_to(place, &ours) {
+                let look = |error| self.os("look at", error);
+                let removed = native::is_removed(place, file).map_err(look)? == Some(true);
+                if removed || !native::is_named(place, file).map_err(look)? {
                     return Err(Error::new("remove", place, ErrorKind::Removed, None));
                 }
                 remove(place)
             }
             (Object::File(_), place) => remove(place),
-            #[cfg(feature = "portable")]
+            #[cfg(windows)]
+            (Object::Section(_), place) => remove(place),
+            #[cfg(all(unix, feature = "portable"))]
             (Object::Portable(object), place) => match object.is_removed().map_err(|error| self.os("look at", error))? {
                 Some(true) => Err(Error::new("remove", place, ErrorKind::Removed, None)),
                 _ => remove(place),
@@ -310,6 +350,7 @@ impl SharedMemory {
     }
 
     /// What a call on a segment says that was there once.
+    #[cfg(unix)]
     pub(super) fn of_segment(&self, operation: &'static str, error: io::Error) -> Error {
         if sysv::is_gone(&error) {
             return Error::new(operation, &self.place, ErrorKind::Removed, Some(error));
@@ -318,7 +359,7 @@ impl SharedMemory {
     }
 
     /// What is said of a `portable` object that was there once.
-    #[cfg(feature = "portable")]
+    #[cfg(all(unix, feature = "portable"))]
     pub(super) fn of_portable(&self, operation: &'static str, error: io::Error) -> Error {
         match error.kind() {
             io::ErrorKind::NotFound => Error::new(operation, &self.place, ErrorKind::Removed, Some(error)),
@@ -328,23 +369,32 @@ impl SharedMemory {
 }
 
 /// Removes the object at `place`, without opening it, by the system's own rules: a POSIX (or `portable`) object and a file lose their name,
-/// a System V segment is marked to go with its last mapping. Who has it mapped keeps it; the name is free at once.
+/// a System V segment is marked to go with its last mapping. Who has it mapped keeps it; the name is free at once. What has
+/// a name in Windows' page file loses it with the last who has it, and not before.
 ///
 /// # Errors
-/// [`ErrorKind::NotFound`], [`ErrorKind::PermissionDenied`]; [`ErrorKind::Unsupported`] for anonymous memory, which has no
-/// name, and goes with its last user.
+/// [`ErrorKind::NotFound`], [`ErrorKind::PermissionDenied`]; [`ErrorKind::Unsupported`] for anonymous memory and sections of
+/// the page file, which go with their last user.
 pub fn remove(place: impl Into<Place>) -> Result<(), Error> {
     let place = place.into();
-    let fail = |error| Error::os("remove", &place, error);
+    place.check("remove")?;
     match &place {
+        #[cfg(unix)]
         Place::Posix(name) => posix::remove(name, &place),
-        Place::File(path) => fs::remove_file(path).map_err(fail),
+        Place::File(path) => native::remove_file(path).map_err(|error| Error::os("remove", &place, error)),
+        #[cfg(unix)]
         Place::Key(_) | Place::Id(_) => sysv::remove(&place),
-        #[cfg(feature = "portable")]
+        #[cfg(all(unix, feature = "portable"))]
         Place::Portable(name) => portable::remove(name, &place),
         Place::Anonymous => {
             let why = "it has no name: it goes with the last who has it open or mapped";
             Err(Error::unsupported("remove", &place, "removing", why))
         }
+        #[cfg(windows)]
+        Place::PageFile(_) => {
+            let why = "Windows takes a section's name away with the last who has it open or mapped, and not before";
+            Err(Error::unsupported("remove", &place, "removing", why))
+        }
+        _ => unreachable!("Place::check refuses what the system does not have"),
     }
 }

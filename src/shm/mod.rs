@@ -1,6 +1,6 @@
 //! Shared memory for its own sake: bytes that processes share, without any ring.
 //!
-//! It opens what other programs made (Boost.Interprocess, Python, C with `shm_open`, `mmap` or `shmget`), and makes what they
+//! It opens what other programs made (Boost.Interprocess, Python, C with `shm_open`, `mmap`, `shmget` or `CreateFileMapping`), and makes what they
 //! open. Objects are found at a [`Place`], made or opened by [`at`], and used through a [`Mapping`]:
 //!
 //! ```
@@ -35,30 +35,37 @@
 //! # Kinds of objects
 //! What one cannot do is [`ErrorKind::Unsupported`], and the error says why.
 //!
-//! | | POSIX | file | anonymous | System V | portable |
-//! |---|---|---|---|---|---|
-//! | [`Place`] | `posix:/name` | `file:/path` | `anonymous` | `sysv:key=0x1234`, `sysv:id=7` | `portable:name` |
-//! | made by | `shm_open` | `open` | `memfd_create` | `shmget` | the crate [`shared_memory`](https://docs.rs/shared_memory) |
-//! | found by | its name | its path | inheriting or passing its [descriptor](SharedMemory::as_fd) | its key or id | its os id |
-//! | may be empty | yes | yes | no | no | no |
-//! | [`resize`](SharedMemory::resize) | yes | yes | if [`resizable`](Options::resizable): it is sealed otherwise | no: it keeps its size | no: it keeps its size |
-//! | [copy-on-write](MapOptions::copy_on_write) | yes | yes | yes | no: it is attached shared only | no: it is mapped shared only |
-//! | [at an address](MapOptions::at_address) | yes | yes | yes | yes | no: the system chooses |
-//! | [read-only](Options::read_only) | who may only read, too | who may only read, too | yes | who may only read, too | who may write: it is protected after it was mapped |
-//! | [`lock`](SharedMemory::lock) | yes | yes | yes | among the processes of its owner | among the processes of its owner |
-//! | [`remove`](SharedMemory::remove) | yes | yes | no: it has no name | yes | yes |
-//! | [mode](Options::mode) | any | any | any | any | 600 |
-//! | owner and group at will | root | root | root | its owner | nobody |
-//! | [huge pages](Options::huge_pages) of its own | no | on a hugetlbfs | yes | yes | no |
-//! | [`as_fd`](SharedMemory::as_fd) | yes | yes | yes | no: it is no file | no: the crate keeps it |
-//! | cut off under its users | by who may write | by who may write | never, if sealed | never | by who may write |
-//! | [`list`] shows it | on Linux | no: it can be anywhere | no: it has no name | on Linux | on Linux, as POSIX |
+//! | | POSIX | file | anonymous | System V | portable | page file |
+//! |---|---|---|---|---|---|---|
+//! | [`Place`] | `posix:/name` | `file:/path` | `anonymous` | `sysv:key=0x1234`, `sysv:id=7` | `portable:name` | `page-file:name` |
+//! | there is one on | Unix | all | Linux, Windows | Unix | Unix | Windows |
+//! | made by | `shm_open` | `open` | `memfd_create` | `shmget` | the crate [`shared_memory`](https://docs.rs/shared_memory) | `CreateFileMapping` |
+//! | found by | its name | its path | inheriting or passing its descriptor (`as_fd`) | its key or id | its os id | its name, after `Local\` or `Global\` perhaps |
+//! | may be empty | yes | yes | no | no | no | no |
+//! | [`resize`](SharedMemory::resize) | yes | yes | if [`resizable`](Options::resizable): it is sealed otherwise | no: it keeps its size | no: it keeps its size | no: it keeps its size |
+//! | says its size to the byte | yes | yes | yes | yes | yes | no: in whole pages |
+//! | [copy-on-write](MapOptions::copy_on_write) | yes | yes | yes | no: it is attached shared only | no: it is mapped shared only | yes |
+//! | [at an address](MapOptions::at_address) | yes | yes | yes | yes | no: the system chooses | yes |
+//! | [read-only](Options::read_only) | who may only read, too | who may only read, too | yes | who may only read, too | who may write: it is protected after it was mapped | who may only read, too |
+//! | [`lock`](SharedMemory::lock) | yes | yes | yes | among the processes of its owner | among the processes of its owner | among the processes of its owner |
+//! | [`remove`](SharedMemory::remove) | yes | yes | no: it has no name | yes | yes | no: its name goes with the last who has it |
+//! | [mode](Options::mode) | any | any | any | any | 600 | none: its maker's access list |
+//! | owner and group at will | root | root | root | its owner | nobody | nobody |
+//! | [huge pages](Options::huge_pages) of its own | no | on a hugetlbfs | yes | yes | no | who may lock pages in memory |
+//! | its descriptor (`as_fd`) | yes | yes | yes | no: it is no file | no: the crate keeps it | its handle (`as_handle`) |
+//! | cut off under its users | by who may write | by who may write | never, if sealed | never | by who may write | never |
+//! | [`list`] shows it | on Linux | no: it can be anywhere | no: it has no name | on Linux | on Linux, as POSIX | no: Windows does not tell |
 //!
-//! The last column is there with the feature `portable`: memory that is exchanged with programs which use that crate, and the
+//! The portable ones are there with the feature `portable`: memory that is exchanged with programs which use that crate, and the
 //! way to shared memory where a system has none of the others. Of the others, each can do more.
 //!
 //! On macOS, where none of this was ever run, there is no anonymous memory and no list, and a POSIX object gets its size
 //! once.
+//!
+//! On Windows, where it ran under Wine, anonymous memory is a section without a name: its handle is duplicated or inherited, it
+//! keeps its size, says it in whole pages, and has no lock, as nothing leads to a file beside it. A file has no mode, owner or
+//! group to be chosen; nobody can make one smaller that somebody has mapped ([`ErrorKind::Mapped`]). Addresses are
+//! multiples of 64 KiB ([`address_granularity`]).
 //!
 //! # How long an object lives
 //!
@@ -69,8 +76,11 @@
 //! | anonymous | the last who has it open or mapped is gone |
 //! | portable | as POSIX. Programs that use the crate by itself remove what they made when they drop it, or end; one that is killed leaves it, and [`remove`] takes it away |
 //! | System V | it is removed (`ipcrm` does that too), or the machine restarts; then the last who has it mapped. Its id and its key are of no use from then on |
+//! | page file | the last who has it open is gone, or has it mapped by annulus: each mapping keeps a handle, as its name goes with the last of those. Nothing outlives its processes there |
 //!
-//! Dropping a handle or a mapping removes nothing. A process that dies, however it dies, closes and unmaps what it had.
+//! Dropping a handle or a mapping removes nothing else. A process that dies, however it dies, closes and unmaps what it had. A
+//! file that is removed on Windows has another name, which begins with `@annulus-removed.`, until nobody has it open or
+//! mapped; if it cannot be deleted by then, the next one that is made in that directory takes it along.
 //!
 //! # Exactly once
 //! The name never shows an object half-made: [`fill`](Options::fill) and [`init`](Options::init) come before it. POSIX objects
@@ -78,14 +88,18 @@
 //! portable object a file beside it. A creator that is killed half-way leaves nothing that anybody of ours would open. Programs that make their objects otherwise may
 //! show them half-made; who opens one of theirs finds size 0, perhaps, and tries again.
 //!
+//! Windows shows a section of the page file at once, as zeroes: there a file beside it is locked until it is whole, which all
+//! wait for who open it by annulus as the same user. Other programs, and other users, may see it half-made; tell them when
+//! it is ready by a word in it.
+//!
 //! # What it is not
 //! There is no allocator, and there are no containers or objects with names *inside* the memory (Boost's managed segments):
 //! offsets are yours to choose. For signals, see the streams of [this crate](crate).
 //!
 // What is in the files:
 // place, options, memory, mapping, access, offset, guard, status, listing, error: what users see, in this order;
-// posix, file, anonymous, sysv, portable: the kinds of objects; draft, turn, companion: how they are made whole;
-// region, native_*: mapped pages, and what each system does in its own way.
+// posix, file, anonymous, sysv, portable, windows/page_file: the kinds of objects; draft, turn, companion: how they are made
+// whole; region, native_*, windows/native: mapped pages, and what each system does in its own way.
 // Below streams: directory (a user's objects on tmpfs), lock (locks on single bytes, and `fork`), map (address space that
 // was reserved first), home (where an object is found again), store and leader (where its bytes are, if not in its file),
 // linux and macos (what each system does for that), heap (memory of one process, for tests).
@@ -94,59 +108,76 @@ use core::time::Duration;
 use std::io;
 use std::time::Instant;
 
+mod access;
 mod bytes;
+mod companion;
 pub(crate) mod directory;
+mod error;
+mod file;
+mod guard;
 #[cfg(test)]
 pub(crate) mod heap;
 pub(crate) mod home;
 pub(crate) mod leader;
+mod listing;
+mod mapping;
+mod memory;
+mod offset;
+mod options;
+mod place;
+mod status;
 pub(crate) mod store;
+mod turn;
+
+pub use error::{Error, ErrorKind};
+pub use guard::Guard;
+pub use listing::{Listed, list};
+pub use mapping::{HugePages, MapOptions, Mapping};
+pub use memory::{SharedMemory, remove};
+pub use offset::Offset;
+pub use options::{Options, at};
+pub use place::{Key, Place};
+pub use status::Status;
+
+/// Bytes of a page: what the system maps, protects and writes back at once. A mapping may begin and end anywhere all the
+/// same.
+pub fn page_bytes() -> usize {
+    map::page_bytes()
+}
+
+/// What an [address](MapOptions::at_address) must be a multiple of where a whole object is to come to lie: the page, and on
+/// Windows 64 KiB. Of an object in huge pages, one of those.
+pub fn address_granularity() -> usize {
+    map::granule()
+}
+
+/// What a mapping may be used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Access {
+    /// Only to look.
+    ReadOnly,
+    /// What is stored, everybody sees.
+    ReadWrite,
+    /// What is stored stays in this process: each page is copied when it is stored to.
+    CopyOnWrite,
+}
 
 macro_rules! on_unix {
     ($($item:item)*) => { $(#[cfg(unix)] $item)* };
 }
 
 on_unix! {
-    mod access;
     mod anonymous;
-    mod companion;
     mod draft;
-    mod error;
-    mod file;
-    mod guard;
-    mod listing;
     pub(crate) mod lock;
     pub(crate) mod map;
-    mod mapping;
-    mod memory;
-    mod offset;
-    mod options;
     pub(crate) mod owner;
-    mod place;
     #[cfg(feature = "portable")]
     mod portable;
     pub(crate) mod region;
-    mod status;
     mod sysv;
-    mod turn;
     mod unix;
-
-    pub use error::{Error, ErrorKind};
-    pub use guard::Guard;
-    pub use listing::{Listed, list};
-    pub use mapping::{HugePages, MapOptions, Mapping};
-    pub use memory::{SharedMemory, remove};
-    pub use offset::Offset;
-    pub use options::{Options, at};
-    pub use place::{Key, Place};
-    pub use region::Access;
-    pub use status::Status;
-
-    /// Bytes of a page: what the system maps, protects and writes back at once. A mapping may begin and end anywhere all the
-    /// same.
-    pub fn page_bytes() -> usize {
-        map::page_bytes()
-    }
 }
 
 #[cfg(windows)]
@@ -154,6 +185,8 @@ on_unix! {
 pub(crate) mod system;
 #[cfg(windows)]
 pub(crate) use system::{lock, map, owner, region, section};
+#[cfg(windows)]
+use system::{draft, native, page_file};
 
 #[cfg(target_os = "linux")]
 mod posix;

@@ -6,11 +6,15 @@ use super::Error;
 use super::directory::COMPANION;
 use super::listing::Listed;
 use super::place::{Key, Place, c_string};
-use super::region::Access;
+use super::Access;
 use super::status::Status;
 use super::system::{self, advise};
 pub(super) use super::system::{allocate, link};
 use super::sysv::Found;
+pub(super) use super::unix::{
+    LOCK_LIMIT_IS_RAISED_WITH, error_kind, give, give_new, grow, is_address_taken, is_lock_limit, is_named, is_removed, list, no_such_place,
+    read_first, remove_file, status,
+};
 use core::ptr::NonNull;
 use std::ffi::OsStr;
 use std::fs::{self, File, Metadata, OpenOptions};

@@ -8,8 +8,12 @@ use super::Error;
 use super::directory::COMPANION;
 use super::listing::Listed;
 use super::place::{Key, Place, c_string};
-use super::region::Access;
+use super::Access;
 use super::sysv::Found;
+pub(super) use super::unix::{
+    LOCK_LIMIT_IS_RAISED_WITH, error_kind, give, give_new, grow, is_address_taken, is_lock_limit, is_named, is_removed, list, no_such_place,
+    read_first, remove_file, status,
+};
 use core::ptr::NonNull;
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;

@@ -2,14 +2,21 @@
 
 use super::file::{self, Naming};
 use super::memory::{Object, SharedMemory};
+#[cfg(windows)]
+use super::page_file;
 use super::place::{Key, Place};
-#[cfg(feature = "portable")]
+#[cfg(all(unix, feature = "portable"))]
 use super::portable;
 use super::status::Grant;
 use super::turn::Turn;
-use super::{Error, ErrorKind, anonymous, posix, sysv};
+use super::{Error, ErrorKind};
+#[cfg(unix)]
+use super::{anonymous, posix, sysv};
 use core::fmt;
+#[cfg(unix)]
 use std::os::fd::OwnedFd;
+#[cfg(windows)]
+use std::os::windows::io::OwnedHandle;
 
 type Init<'a> = Box<dyn FnOnce(&mut [u8]) + 'a>;
 
@@ -77,7 +84,9 @@ impl<'a> Options<'a> {
     /// How many bytes it has. Needed to make one; one that is opened must have exactly as many.
     ///
     /// That is the size as the object says it, to the byte. Memory is given out in [pages](super::page_bytes): behind the
-    /// last byte, up to the end of its page, lie zeroes that belong to nobody.
+    /// last byte, up to the end of its page, lie zeroes that belong to nobody. Of a section of the page file Windows says
+    /// how many pages it has, and no more: opened with a size, it has that size if that comes to as many pages; without
+    /// one, it has whole pages.
     pub fn size(mut self, bytes: u64) -> Self {
         self.size = Some(bytes);
         self
@@ -90,7 +99,8 @@ impl<'a> Options<'a> {
     }
 
     /// Who may do what with a new object, as with files: `0o640` lets its owner read and write, its group read. Exactly
-    /// that, whatever the umask; 0o600 without a word.
+    /// that, whatever the umask; 0o600 without a word. On Windows [`Unsupported`](ErrorKind::Unsupported), as owner and group
+    /// are: a file has the access list that it inherits from its directory, and a section that of its maker's token.
     pub fn mode(mut self, mode: u32) -> Self {
         self.grant.mode = Some(mode);
         self
@@ -119,7 +129,8 @@ impl<'a> Options<'a> {
     ///
     /// Of several processes of one user that come at the same time, one runs it, and the others wait. If that one is killed
     /// meanwhile, the next begins anew. One that takes longer than 10 seconds is not waited for: a POSIX object or a file
-    /// is then made a second time, and the first who is ready gives it the name; with System V and `portable` it is [`ErrorKind::Busy`].
+    /// is then made a second time, and the first who is ready gives it the name; with System V, `portable` and the page file it
+    /// is [`ErrorKind::Busy`].
     /// Processes of different users are not kept from running it at the same time, and again one of them gives the name.
     pub fn init(mut self, init: impl FnOnce(&mut [u8]) + 'a) -> Self {
         self.content.init = Some(Box::new(init));
@@ -127,14 +138,15 @@ impl<'a> Options<'a> {
     }
 
     /// Anonymous memory is made so that its size can be changed. Otherwise it is sealed: nobody who has it can cut it off
-    /// under the others. The other kinds are not sealed, ever.
+    /// under the others. The other kinds are not sealed, ever. On Windows it keeps its size in any case.
     pub fn resizable(mut self) -> Self {
         self.resizable = true;
         self
     }
 
-    /// Makes anonymous memory, or a System V segment, of pages that the system reserved as huge ones, if it has enough of
-    /// them left; of ordinary ones otherwise. What came of it, [`Mapping::huge_pages`](super::Mapping::huge_pages) says.
+    /// Makes anonymous memory, a System V segment, or a section of the page file, of huge pages, if the system has enough
+    /// of them left (Linux: of those that were reserved), lets us have them (Windows: `SeLockMemoryPrivilege`) and the size is
+    /// a multiple of theirs; of ordinary ones otherwise. What came of it, [`Mapping::huge_pages`](super::Mapping::huge_pages) says.
     pub fn huge_pages(mut self) -> Self {
         self.huge_pages = true;
         self
@@ -170,6 +182,7 @@ impl<'a> Options<'a> {
     /// [`ErrorKind::NotFound`], [`ErrorKind::PermissionDenied`], [`ErrorKind::SizeMismatch`] if a [`size`](Self::size) was
     /// asked for and it has another; [`ErrorKind::NotMemory`] for a directory or a device; and what the system says.
     pub fn open(self) -> Result<SharedMemory, Error> {
+        self.place.check("open")?;
         match self.find(None)? {
             Some(object) => self.opened(object),
             None => Err(Error::new("open", &self.place, ErrorKind::NotFound, None)),
@@ -220,6 +233,7 @@ impl<'a> Options<'a> {
     /// # #[cfg(not(target_os = "linux"))]
     /// # fn main() {}
     /// ```
+    #[cfg(unix)]
     pub fn from_fd(self, descriptor: OwnedFd) -> Result<SharedMemory, Error> {
         if self.place != Place::Anonymous {
             let what = "a descriptor is taken over as Place::Anonymous; what has a name is opened by it";
@@ -227,6 +241,36 @@ impl<'a> Options<'a> {
         }
         let object = anonymous::take_over(&self, descriptor)?;
         self.opened(object)
+    }
+
+    /// The anonymous memory that a handle of a section is of: inherited, or duplicated for this process.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotMemory`] if it is none of a section; [`ErrorKind::SizeMismatch`].
+    ///
+    /// # Example
+    /// ```
+    /// use annulus::shm::{self, Place};
+    /// # #[cfg(windows)]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let memory = shm::at(Place::anonymous()).size(4096).create_new()?;
+    /// let handle = memory.as_handle().try_clone_to_owned()?; // and DuplicateHandle for another process
+    ///
+    /// let passed = shm::at(Place::anonymous()).from_handle(handle)?;
+    /// passed.map()?.set(0, 7u32)?;
+    /// assert_eq!(memory.map()?.get::<u32>(0)?, 7);
+    /// # Ok(()) }
+    /// # #[cfg(not(windows))]
+    /// # fn main() {}
+    /// ```
+    #[cfg(windows)]
+    pub fn from_handle(self, handle: OwnedHandle) -> Result<SharedMemory, Error> {
+        if self.place != Place::Anonymous {
+            let what = "a handle is taken over as Place::Anonymous; what has a name is opened by it";
+            return Err(Error::new("take over a handle as", &self.place, ErrorKind::BadParameter { what }, None));
+        }
+        let object = page_file::take_over(&self, handle)?;
+        self.opened(Object::Section(object))
     }
 
     /// Whether each one that is made is a new one.
@@ -242,7 +286,12 @@ impl<'a> Options<'a> {
     }
 
     fn opened(self, object: Object) -> Result<SharedMemory, Error> {
-        let memory = SharedMemory::new(object, &self, false);
+        #[cfg_attr(unix, expect(unused_mut, reason = "what Windows does not know, who opens it says"))]
+        let mut memory = SharedMemory::new(object, &self, false);
+        #[cfg(windows)]
+        if let (Object::Section(section), Some(wanted)) = (&mut memory.object, self.size) {
+            section.agree_on(wanted);
+        }
         let found = memory.size()?;
         match self.size {
             Some(wanted) if wanted != found => {
@@ -253,9 +302,10 @@ impl<'a> Options<'a> {
     }
 
     fn needs_size(&self) -> Result<(), Error> {
+        self.place.check("create")?;
         let what = match (self.size, &self.place) {
             (None, _) => "to make an object, say how large with size()",
-            (Some(0), Place::Anonymous | Place::Key(_)) => "it cannot be empty",
+            (Some(0), Place::Anonymous | Place::PageFile(_) | Place::Key(_)) => "it cannot be empty",
             #[cfg(feature = "portable")]
             (Some(0), Place::Portable(_)) => "it cannot be empty",
             (_, Place::Id(_)) => "the system chooses ids: create it with a key, Key::PRIVATE perhaps",
@@ -268,6 +318,7 @@ impl<'a> Options<'a> {
         match &self.place {
             #[cfg(feature = "portable")]
             Place::Portable(_) => Ok(None), // each step of it has its own
+            Place::PageFile(_) => Ok(None), // as well
             place => Turn::take(place),
         }
     }
@@ -282,29 +333,43 @@ impl<'a> Options<'a> {
     }
 
     fn find(&self, turn: Option<&Turn>) -> Result<Option<Object>, Error> {
+        let _ = turn; // not all of them need it
         match &self.place {
+            #[cfg(unix)]
             Place::Posix(name) => posix::find(self, name).map(|file| file.map(Object::File)),
             Place::File(path) => file::find(self, Naming::path(path)).map(|file| file.map(Object::File)),
+            #[cfg(windows)]
+            Place::PageFile(name) => page_file::find(self, name).map(|found| found.map(Object::Section)),
+            #[cfg(unix)]
             Place::Key(_) | Place::Id(_) => sysv::find(self, turn).map(|segment| segment.map(Object::SystemV)),
-            #[cfg(feature = "portable")]
+            #[cfg(all(unix, feature = "portable"))]
             Place::Portable(name) => portable::find(self, name).map(|found| found.map(Object::Portable)),
             Place::Anonymous => {
-                let why = "it has no name to be found by: use create_new, or from_fd with its descriptor";
+                let why = "it has no name to be found by: use create_new, or from_fd with its descriptor (from_handle on Windows)";
                 Err(Error::unsupported("open", &self.place, "opening", why))
             }
+            _ => unreachable!("Place::check refuses what the system does not have"),
         }
     }
 
     /// `None`: something has the name.
     fn make(&mut self, turn: Option<&Turn>) -> Result<Option<Object>, Error> {
+        let _ = turn;
         match self.place.clone() {
+            #[cfg(unix)]
             Place::Posix(name) => posix::make(self, &name).map(|file| file.map(Object::File)),
             Place::File(path) => file::make(self, Naming::path(&path)).map(|file| file.map(Object::File)),
+            #[cfg(windows)]
+            Place::PageFile(name) => page_file::make(self, Some(&name)).map(|made| made.map(Object::Section)),
+            #[cfg(unix)]
             Place::Key(key) => sysv::make(self, key, turn).map(|segment| segment.map(Object::SystemV)),
-            #[cfg(feature = "portable")]
+            #[cfg(all(unix, feature = "portable"))]
             Place::Portable(name) => portable::make(self, &name).map(|made| made.map(Object::Portable)),
+            #[cfg(unix)]
             Place::Anonymous => anonymous::make(self).map(|file| Some(Object::File(file))),
-            Place::Id(_) => unreachable!("needs_size refuses an id"),
+            #[cfg(windows)]
+            Place::Anonymous => page_file::make(self, None).map(|made| made.map(Object::Section)),
+            _ => unreachable!("needs_size refuses an id, and what the system does not have"),
         }
     }
 }

@@ -3,17 +3,23 @@
 #![allow(unsafe_code)]
 
 use super::error::{Error, ErrorKind};
+use super::native;
 use core::fmt;
 use core::str::FromStr;
-use std::ffi::{CString, OsStr, OsString};
+use std::ffi::OsString;
+#[cfg(unix)]
+use std::ffi::{CString, OsStr};
+#[cfg(unix)]
 use std::io;
+#[cfg(unix)]
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// Where a shared memory object is, in the system's own terms, whoever made it.
 ///
-/// Its text forms are `posix:/name`, `file:/path`, `sysv:key=0x1234`, `sysv:id=7` and `anonymous`; with the feature
-/// `portable` also `portable:name`.
+/// Its text forms are `posix:/name`, `file:/path`, `page-file:name`, `sysv:key=0x1234`, `sysv:id=7` and `anonymous`; with the
+/// feature `portable` also `portable:name`. Each of them can be named on every system; what the system does not have is
+/// [`Unsupported`](ErrorKind::Unsupported) when it is used.
 ///
 /// ```
 /// use annulus::shm::Place;
@@ -28,6 +34,8 @@ pub enum Place {
     Posix(OsString),
     /// The path of a file.
     File(PathBuf),
+    /// The name of a section of Windows' page file, just as `CreateFileMapping` takes it.
+    PageFile(OsString),
     /// The key of a System V segment; with [`Key::PRIVATE`] a new one that has no name but its id.
     Key(Key),
     /// The id that the system has given to a System V segment.
@@ -49,6 +57,12 @@ impl Place {
     /// The file of that path.
     pub fn file(path: impl Into<PathBuf>) -> Self {
         Self::File(path.into())
+    }
+
+    /// The section of Windows' page file of that name: plain or after `Local\`, which is the same, one of this session;
+    /// after `Global\`, one that all sessions find, and that only services and administrators make.
+    pub fn page_file(name: impl Into<OsString>) -> Self {
+        Self::PageFile(name.into())
     }
 
     /// The System V segment of that key.
@@ -73,6 +87,14 @@ impl Place {
     pub fn anonymous() -> Self {
         Self::Anonymous
     }
+
+    /// That the system has no such objects, if it has none.
+    pub(super) fn check(&self, operation: &'static str) -> Result<(), Error> {
+        match native::no_such_place(self) {
+            Some(why) => Err(Error::unsupported(operation, self, "that kind of object", why)),
+            None => Ok(()),
+        }
+    }
 }
 
 impl From<&Self> for Place {
@@ -92,6 +114,7 @@ impl fmt::Display for Place {
         match self {
             Self::Posix(name) => write!(f, "posix:{}", name.display()),
             Self::File(path) => write!(f, "file:{}", path.display()),
+            Self::PageFile(name) => write!(f, "page-file:{}", name.display()),
             Self::Key(key) => write!(f, "sysv:key={key}"),
             Self::Id(id) => write!(f, "sysv:id={id}"),
             #[cfg(feature = "portable")]
@@ -107,14 +130,15 @@ impl FromStr for Place {
     fn from_str(text: &str) -> Result<Self, Error> {
         let unknown = || {
             let why = match cfg!(feature = "portable") {
-                true => "it is none of posix:/NAME, file:PATH, sysv:key=KEY, sysv:id=ID, portable:NAME, anonymous",
-                false => "it is none of posix:/NAME, file:PATH, sysv:key=KEY, sysv:id=ID, anonymous",
+                true => "it is none of posix:/NAME, file:PATH, page-file:NAME, sysv:key=KEY, sysv:id=ID, portable:NAME, anonymous",
+                false => "it is none of posix:/NAME, file:PATH, page-file:NAME, sysv:key=KEY, sysv:id=ID, anonymous",
             };
             Error::without_place("understand the place", ErrorKind::BadName { why }, None).on_text(text)
         };
         match text.split_once(':') {
             Some(("posix", name)) if !name.is_empty() => Ok(Self::posix(name)),
             Some(("file", path)) if !path.is_empty() => Ok(Self::file(path)),
+            Some(("page-file", name)) if !name.is_empty() => Ok(Self::page_file(name)),
             Some(("sysv", which)) => match which.split_once('=') {
                 Some(("key", key)) => Ok(Self::Key(key.parse().map_err(|_| unknown())?)),
                 Some(("id", id)) => Ok(Self::Id(id.parse().map_err(|_| unknown())?)),
@@ -134,7 +158,7 @@ pub struct Key(i32);
 
 impl Key {
     /// `IPC_PRIVATE`, which is 0: each segment that is made with it is a new one, to be found by its id only.
-    pub const PRIVATE: Self = Self(libc::IPC_PRIVATE);
+    pub const PRIVATE: Self = Self(0);
 
     /// The key of that number.
     pub const fn new(key: i32) -> Self {
@@ -147,7 +171,7 @@ impl Key {
     /// file that was made anew has another.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] and the like, of the file.
+    /// [`ErrorKind::NotFound`] and the like, of the file; [`ErrorKind::Unsupported`] on Windows.
     pub fn ftok(path: impl AsRef<Path>, project: u8) -> Result<Self, Error> {
         let path = path.as_ref();
         let place = || Place::file(path);
@@ -155,12 +179,10 @@ impl Key {
             let what = "the project of a key is 1 to 255";
             return Err(Error::new("make a key of", &place(), ErrorKind::BadParameter { what }, None));
         }
-        let name = c_string(path.as_os_str()).map_err(|error| Error::os("make a key of", &place(), error))?;
-        // SAFETY: the path is a terminated string that lives through the call.
-        match unsafe { libc::ftok(name.as_ptr(), project.into()) } {
-            -1 => Err(Error::os("make a key of", &place(), io::Error::last_os_error())),
-            key => Ok(Self(key)),
-        }
+        #[cfg(windows)]
+        return Err(Error::unsupported("make a key of", &place(), "a key", "Windows has no System V segments"));
+        #[cfg(unix)]
+        ftok(path, project).map(Self).map_err(|error| Error::os("make a key of", &place(), error))
     }
 
     /// Its number.
@@ -193,6 +215,17 @@ impl FromStr for Key {
     }
 }
 
+#[cfg(unix)]
+fn ftok(path: &Path, project: u8) -> io::Result<i32> {
+    let name = c_string(path.as_os_str())?;
+    // SAFETY: the path is a terminated string that lives through the call.
+    match unsafe { libc::ftok(name.as_ptr(), project.into()) } {
+        -1 => Err(io::Error::last_os_error()),
+        key => Ok(key),
+    }
+}
+
+#[cfg(unix)]
 pub(super) fn c_string(text: &OsStr) -> io::Result<CString> {
     CString::new(text.as_bytes()).map_err(|_| io::ErrorKind::InvalidInput.into())
 }
@@ -203,8 +236,9 @@ mod tests {
 
     #[test]
     fn places_survive_their_text() {
-        let all = ["posix:/x", "posix:x", "file:/tmp/a:b", "file:rel", "sysv:key=0x1234", "sysv:id=7", "anonymous"];
-        for text in all {
+        let all = ["posix:/x", "posix:x", "file:/tmp/a:b", "file:rel", r"file:C:\a", "page-file:x", r"page-file:Global\x"];
+        let others = ["sysv:key=0x1234", "sysv:id=7", "anonymous"];
+        for text in all.into_iter().chain(others) {
             let place: Place = text.parse().unwrap();
             assert_eq!(place.to_string(), text);
         }
@@ -216,13 +250,14 @@ mod tests {
         for text in ["sysv:key=0xfffffffe", "sysv:key=-2"] {
             assert_eq!(text.parse::<Place>().unwrap(), negative);
         }
-        for text in ["", "x", "posix:", "file:", "sysv:7", "sysv:key=", "sysv:id=x", "sysv:key=0x123456789", "anonymous:"] {
+        for text in ["", "x", "posix:", "file:", "page-file:", "sysv:7", "sysv:key=", "sysv:id=x", "sysv:key=0x123456789", "anonymous:"] {
             let error = text.parse::<Place>().unwrap_err();
             assert!(matches!(error.kind(), ErrorKind::BadName { .. }), "{text}");
             assert!(error.to_string().contains("sysv:key=KEY"), "{error}");
         }
     }
 
+    #[cfg(unix)]
     #[test]
     fn ftok_is_the_systems() {
         let here = std::env::temp_dir();

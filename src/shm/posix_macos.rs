@@ -9,7 +9,8 @@
 use super::companion::Companion;
 use super::options::Options;
 use super::place::{Place, c_string};
-use super::region::{Access, Region};
+use super::Access;
+use super::region::Region;
 use super::turn::PATIENCE;
 use super::{Error, ErrorKind, native};
 use std::ffi::{CString, OsStr};

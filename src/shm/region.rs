@@ -2,31 +2,17 @@
 
 #![allow(unsafe_code)]
 
-use super::bytes;
+use super::{Access, bytes};
 use super::map::page_bytes;
 #[cfg(feature = "portable")]
 use super::portable::Shared;
 use super::{native, system};
-use crate::sync::AtomicU8;
-use crate::sync::Ordering::Relaxed;
 use core::ops::Range;
 use core::ptr::{NonNull, null, null_mut};
 use core::slice;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
-
-/// What a mapping may be used for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Access {
-    /// Only to look.
-    ReadOnly,
-    /// What is stored, everybody sees.
-    ReadWrite,
-    /// What is stored stays in this process: each page is copied when it is stored to.
-    CopyOnWrite,
-}
 
 /// How it came here, and so how it goes.
 #[derive(Debug)]
@@ -156,16 +142,8 @@ impl Region {
         if native::prefault(self.base, self.bytes, write)? {
             return Ok(());
         }
-        // Where the system has no way, touch each page, with a store that changes nothing if it is to be stored to.
-        for page in (0..self.bytes).step_by(page_bytes()) {
-            // SAFETY: the byte lies in the region; others may store to it, which is why it is an atomic.
-            let byte = unsafe { self.base.add(page).cast::<AtomicU8>().as_ref() };
-            if write {
-                byte.fetch_or(0, Relaxed);
-            } else {
-                core::hint::black_box(byte.load(Relaxed));
-            }
-        }
+        // SAFETY: so many bytes are mapped there, for as long as `self` lives; who says `write` may.
+        unsafe { bytes::touch(self.base, self.bytes, write) };
         Ok(())
     }
 

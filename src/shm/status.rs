@@ -1,11 +1,11 @@
 //! What an object is, and who may do what with it.
 
-use super::native;
-use super::place::Place;
-use super::sysv::Found;
-use std::fs::{File, Metadata, Permissions};
-use std::io;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
+#[cfg(unix)]
+use super::{native, place::Place, sysv::Found};
+#[cfg(unix)]
+use std::fs::Metadata;
+#[cfg(unix)]
+use std::os::unix::fs::MetadataExt;
 
 /// What an object is, by [`SharedMemory::status`](super::SharedMemory::status) and [`list`](super::list).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,11 +13,11 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 pub struct Status {
     /// Its size in bytes, as it says itself.
     pub size: u64,
-    /// The user whose it is.
+    /// The user whose it is. On Windows the last part of that one's security identifier; 0 where the system does not say.
     pub owner: u32,
-    /// Its group.
+    /// Its group; 0 on Windows, where it has none.
     pub group: u32,
-    /// What owner, group and others may do: 0o640, as for a file.
+    /// What owner, group and others may do: 0o640, as for a file. 0 on Windows, which has access lists instead.
     pub mode: u32,
     /// The process that made it, where the system keeps that: System V does.
     pub creator: Option<u32>,
@@ -29,6 +29,15 @@ pub struct Status {
     pub unfinished: bool,
 }
 
+#[cfg(windows)]
+impl Status {
+    /// Of an object that the system says nothing of.
+    pub(super) fn of_nobody() -> Self {
+        Self { size: 0, owner: 0, group: 0, mode: 0, creator: None, attached: None, removed: false, unfinished: false }
+    }
+}
+
+#[cfg(unix)]
 impl Status {
     pub(super) fn of_file(place: &Place, found: &Metadata) -> Self {
         Self {
@@ -65,16 +74,10 @@ pub(super) struct Grant {
     pub(super) mode: Option<u32>,
 }
 
+#[cfg(unix)]
 impl Grant {
     /// Without a word, its owner alone.
     pub(super) fn or_usual(self) -> Self {
         Self { mode: self.mode.or(Some(0o600)), ..self }
-    }
-
-    pub(super) fn give(self, file: &File) -> io::Result<()> {
-        if self.owner.is_some() || self.group.is_some() {
-            fchown(file, self.owner, self.group)?;
-        }
-        self.mode.map_or(Ok(()), |mode| file.set_permissions(Permissions::from_mode(mode)))
     }
 }

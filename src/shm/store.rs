@@ -91,7 +91,8 @@ impl Made {
     #[cfg(windows)]
     fn of_section(file: Unnamed, bytes: u64, instance: [u8; 16], shared: bool) -> io::Result<Self> {
         let name = Section::name(&instance, shared);
-        let section = Arc::new(Section::create(&name, bytes, shared)?);
+        let owner = if shared { Some(super::owner::of_file(&file)?) } else { None };
+        let section = Arc::new(Section::of_stream(&name, bytes, owner.as_ref())?);
         let leader = Leader { store: SECTION, bytes, instance, text: name };
         system::write_all_at(&file, &leader.encode(), 0)?;
         Ok(Self::new(file, Store::Section { section, bytes, instance }))

@@ -6,10 +6,11 @@
 use super::companion::Companion;
 use super::directory::COMPANION;
 use super::place::Place;
-use super::{Error, native};
+use super::Error;
+#[cfg(unix)]
+use super::native;
 use core::time::Duration;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 use std::time::Instant;
 
 /// How long one who makes an object is waited for.
@@ -36,6 +37,7 @@ impl Turn {
 
     fn until(place: &Place, deadline: Instant) -> io::Result<Option<Self>> {
         let name = match place {
+            #[cfg(unix)]
             Place::Key(_) => native::companion_of_segments(),
             _ => COMPANION.into(),
         };
@@ -50,14 +52,14 @@ impl Turn {
 fn identity(place: &Place) -> io::Result<Vec<u8>> {
     Ok(match place {
         Place::Posix(name) => {
-            let name = name.as_bytes();
+            let name = name.as_encoded_bytes();
             [b"posix:", name.strip_prefix(b"/").unwrap_or(name)].concat()
         }
         Place::File(path) => {
             let path = std::path::absolute(path)?;
             let directory = path.parent().and_then(|parent| parent.canonicalize().ok());
             let path = directory.map_or(path.clone(), |directory| directory.join(path.file_name().unwrap_or_default()));
-            [b"file:", path.as_os_str().as_bytes()].concat()
+            [b"file:", path.as_os_str().as_encoded_bytes()].concat()
         }
         other => other.to_string().into_bytes(),
     })

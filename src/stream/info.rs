@@ -16,7 +16,6 @@ use crate::segment::{Rights, Segment};
 use crate::shm::directory::{Directory, Scope};
 use crate::shm::home::{Backend, Home};
 use crate::shm::lock::LockFile;
-#[cfg(unix)]
 use crate::shm::{self, Place, SharedMemory};
 use crate::shm::owner;
 use crate::shm::store::Store;
@@ -85,7 +84,6 @@ pub struct Info {
     /// What its memory is.
     pub backend: Backend,
     /// Where its memory is: what [`shm`] opens.
-    #[cfg(unix)]
     pub memory: Place,
     /// It is from before the machine was started anew: what it holds may be torn or old. Only of a [`Backend::File`].
     pub earlier_boot: bool,
@@ -132,7 +130,6 @@ impl Info {
             instance: of.instance,
             path: home.path(),
             backend: store.backend(file),
-            #[cfg(unix)]
             memory: home.memory(store, file),
             earlier_boot: lifecycle::is_of_earlier_boot(of),
             bytes: of.regions().map_or(0, |regions| regions.total),
@@ -415,7 +412,6 @@ pub fn list_in(directory: impl AsRef<Path>) -> Result<Vec<Listed>, Error> {
 ///
 /// # Errors
 /// It cannot be looked at any more: [`Removed`](shm::ErrorKind::Removed).
-#[cfg(unix)]
 pub fn is_stream(memory: &SharedMemory) -> Result<bool, shm::Error> {
     let mut found = [0; layout::OURS.len()];
     Ok(memory.peek(&mut found)? == found.len() && found == *layout::OURS)

@@ -25,7 +25,6 @@ pub use group::GroupConsumer;
 pub use info::{Attached, Info, LaneStatus, Listed, ProducerState, Status, list, list_in, prune};
 pub use marker::Marker;
 pub use observer::Observer;
-#[cfg(unix)]
 pub use info::is_stream;
 #[cfg(unix)]
 pub use open::open_fd;

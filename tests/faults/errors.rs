@@ -125,6 +125,12 @@ impl Call {
         self.lock.is_some_and(|(_, byte)| byte == GATE)
     }
 
+    /// Whether it is the same system call, and as likely to fail: how often the standard library's own locks are waited for
+    /// differs from run to run.
+    pub(crate) fn is_such(&self, other: &Self) -> bool {
+        self.number == other.number && self.errors().is_empty() == other.errors().is_empty()
+    }
+
     /// Whether `error`, which lasts since it happened to `first`, happens to this one, too.
     pub(crate) fn shares(&self, first: &Self, error: i32) -> bool {
         self.number == first.number && self.errors().contains(&error) && self.lasts(error)

@@ -104,7 +104,7 @@ fn play(role: &str, place: &Path) {
     }
 }
 
-/// What is to fail, and how: the system call is told by its number, and how many of that number came before.
+/// What is to fail, and how: the system call is told by how many such came before.
 struct Failure {
     call: Call,
     before: usize,
@@ -132,7 +132,7 @@ impl std::fmt::Display for Failure {
 }
 
 fn failures(calls: &[Call]) -> Vec<Failure> {
-    let number = |at: usize| calls[..at].iter().filter(|call| call.number == calls[at].number).count();
+    let number = |at: usize| calls[..at].iter().filter(|call| call.is_such(&calls[at])).count();
     let all = calls.iter().enumerate();
     all.flat_map(|(at, &call)| {
         call.faults().into_iter().map(move |fault| Failure { call, before: number(at), fault })
@@ -168,8 +168,9 @@ fn inject(scene: &Scene, failure: Option<&Failure>, expected: Option<bool>) -> D
         calls.push(call);
         assert!(calls.len() < CALLS_MAX, "it goes round in circles");
         let is_next = failure.is_some_and(|failure| {
-            let first = call.number == failure.call.number && seen == failure.before;
-            seen += usize::from(call.number == failure.call.number);
+            let such = call.is_such(&failure.call);
+            let first = such && seen == failure.before;
+            seen += usize::from(such);
             match failure.fault {
                 _ if since > 0 && since < most(failure.fault) => true,
                 _ => first,

@@ -1,14 +1,22 @@
 //! The kinds of objects, and what each can do: the table of the module's documentation.
 
+#[cfg(unix)]
 use crate::support::Place as Directory;
-use annulus::shm::{self, Error, Key, Options, Place, SharedMemory};
+#[cfg(unix)]
+use annulus::shm::Key;
+use annulus::shm::{self, Error, Options, Place, SharedMemory};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 /// What a kind can do. What it cannot is `Unsupported`, with a reason.
 #[derive(Debug)]
 pub(crate) struct Can {
-    /// It has a name, by which it is found and removed.
+    /// It has a name, by which it is found.
     pub(crate) name: bool,
+    /// Nobody needs to have it open: it is there until it is removed.
+    pub(crate) stays: bool,
+    /// It says how large it is, to the byte.
+    pub(crate) exact: bool,
+    pub(crate) lock: bool,
     pub(crate) resize: bool,
     pub(crate) copy_on_write: bool,
     pub(crate) descriptor: bool,
@@ -43,7 +51,9 @@ pub(crate) trait Kind {
     }
 
     fn open(&self, memory: &SharedMemory) -> SharedMemory {
-        self.open_with(memory, |options| options).unwrap()
+        // What does not say its size is told it.
+        let size = memory.size().unwrap();
+        self.open_with(memory, |options| if Self::CAN.exact { options } else { options.size(size) }).unwrap()
     }
 
     fn at<'a>(&self) -> Options<'a> {
@@ -51,9 +61,19 @@ pub(crate) trait Kind {
     }
 }
 
-fn unique() -> String {
+pub(crate) fn unique() -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
-    format!("annulus-test-{}-object-{}", std::process::id(), COUNT.fetch_add(1, Relaxed))
+    // Wine begins to count its processes anew.
+    let now = std::time::UNIX_EPOCH.elapsed().map_or(0, |now| now.as_nanos());
+    let run = if cfg!(windows) { format!("-{now:x}") } else { String::new() };
+    format!("annulus-test-{}-object-{}{run}", std::process::id(), COUNT.fetch_add(1, Relaxed))
+}
+
+/// Takes it away: its name, or, where that goes with the last who has it, this handle of it.
+pub(crate) fn let_go(memory: SharedMemory) {
+    if !matches!(memory.place(), Place::PageFile(_)) {
+        memory.remove().unwrap();
+    }
 }
 
 /// Removed when its test is over.
@@ -67,17 +87,22 @@ impl Drop for Own {
 
 const FILE: Can = Can {
     name: true,
+    stays: true,
+    exact: true,
+    lock: true,
     resize: true,
     copy_on_write: true,
-    descriptor: true,
+    descriptor: cfg!(unix),
     listed: false,
     empty: true,
-    access: true,
+    access: cfg!(unix),
     address: true,
 };
 
+#[cfg(unix)]
 pub(crate) struct Posix(Own);
 
+#[cfg(unix)]
 impl Kind for Posix {
     const NAME: &'static str = "posix";
     const CAN: Can = Can { listed: true, ..FILE };
@@ -107,12 +132,66 @@ impl Kind for File {
     }
 }
 
+/// A section of the page file, under a name that this session finds.
+#[cfg(windows)]
+pub(crate) struct PageFile(Own);
+
+#[cfg(windows)]
+const SECTION: Can = Can { stays: false, exact: false, resize: false, empty: false, ..FILE };
+
+#[cfg(windows)]
+impl Kind for PageFile {
+    const NAME: &'static str = "page-file";
+    const IS_WAITED_FOR: bool = true;
+    const CAN: Can = SECTION;
+
+    fn new() -> Self {
+        Self(Own(Place::page_file(unique())))
+    }
+
+    fn place(&self) -> Place {
+        self.0.0.clone()
+    }
+}
+
+/// One without a name, whose handle is duplicated.
+#[cfg(windows)]
 pub(crate) struct Anonymous;
 
+#[cfg(windows)]
+impl Kind for Anonymous {
+    const NAME: &'static str = "anonymous";
+    const CAN: Can = Can { name: false, lock: false, ..SECTION };
+
+    fn new() -> Self {
+        Self
+    }
+
+    fn place(&self) -> Place {
+        Place::anonymous()
+    }
+
+    fn open_with<'a>(
+        &self,
+        memory: &SharedMemory,
+        also: impl FnOnce(Options<'a>) -> Options<'a>,
+    ) -> Result<SharedMemory, Error> {
+        let handle = memory.as_handle().try_clone_to_owned().unwrap();
+        also(shm::at(Place::anonymous())).from_handle(handle)
+    }
+}
+
+#[cfg(unix)]
+pub(crate) struct Anonymous;
+
+#[cfg(unix)]
 impl Kind for Anonymous {
     const NAME: &'static str = "anonymous";
     const CAN: Can = Can {
         name: false,
+        stays: false,
+        exact: true,
+        lock: true,
         resize: false,
         copy_on_write: true,
         descriptor: true,
@@ -141,13 +220,18 @@ impl Kind for Anonymous {
 }
 
 /// By a key that belongs to a file of its own.
+#[cfg(unix)]
 pub(crate) struct SystemV(Own, #[allow(dead_code, reason = "kept while the key is")] Directory);
 
+#[cfg(unix)]
 impl Kind for SystemV {
     const NAME: &'static str = "sysv";
     const IS_WAITED_FOR: bool = true;
     const CAN: Can = Can {
         name: true,
+        stays: true,
+        exact: true,
+        lock: true,
         resize: false,
         copy_on_write: false,
         descriptor: false,
@@ -175,15 +259,18 @@ impl Kind for SystemV {
 }
 
 /// By an os id of the crate `shared_memory`.
-#[cfg(feature = "portable")]
+#[cfg(all(unix, feature = "portable"))]
 pub(crate) struct Portable(Own);
 
-#[cfg(feature = "portable")]
+#[cfg(all(unix, feature = "portable"))]
 impl Kind for Portable {
     const NAME: &'static str = "portable";
     const IS_WAITED_FOR: bool = true;
     const CAN: Can = Can {
         name: true,
+        stays: true,
+        exact: true,
+        lock: true,
         resize: false,
         copy_on_write: false,
         descriptor: false,

@@ -1,6 +1,6 @@
 //! Many processes at one place at once; creators and holders of the lock that are killed.
 
-use crate::kinds::Kind;
+use crate::kinds::{Kind, let_go};
 use crate::support::actor::{Actor, Done, Named, say};
 use crate::support::{Place as Directory, figures, map_shared, random};
 use annulus::shm::{self, ErrorKind, Place, SharedMemory};
@@ -113,9 +113,18 @@ pub(crate) fn once(rounds: &str, place: &Path, memory: &Place) {
         board.meet(3 * round + 2);
         if opened.created() {
             wrong(board.created.swap(0, SeqCst) != 1 || board.ran.swap(0, SeqCst) != 1);
-            opened.remove().unwrap();
+        }
+        let ours = opened.created();
+        if ours {
+            let_go(opened);
+        } else {
+            drop(opened);
         }
         board.meet(3 * round + 3);
+        // It may go with the last who has it: one who watches.
+        while ours && shm::at(memory).open().is_ok() {
+            std::thread::sleep(Duration::from_micros(100));
+        }
     }
     say("done");
 }
@@ -162,10 +171,12 @@ fn a_maker_killed_half_way<K: Kind>() {
     std::thread::sleep(Duration::from_millis(50));
     first.kill();
     assert_eq!(second.line(), "made by me, whole");
-    let memory = here.at().size(SIZE).open_or_create().unwrap();
-    assert!(!memory.created() && is_filled(&memory));
+    assert!(second.child.wait().unwrap().success());
+    let memory = here.at().size(SIZE).fill(FILLED).open_or_create().unwrap();
+    // The second has ended, and what goes with the last who has it is gone.
+    assert!(memory.created() != K::CAN.stays && is_filled(&memory));
     // Once more, and nobody makes it: it is not there.
-    memory.remove().unwrap();
+    let_go(memory);
     let mut third = Actor::start(&place, &format!("hang {}", here.place()));
     assert_eq!(third.line(), "inside");
     third.kill();
@@ -203,7 +214,7 @@ fn makers_killed_anywhere<K: Kind>() {
             memory => memory.unwrap(),
         };
         assert!(is_filled(&memory));
-        memory.remove().unwrap();
+        let_go(memory);
     }
     figures("makers killed anywhere: the next finds it whole or not at all", rounds, 0, K::NAME);
 }
@@ -212,7 +223,7 @@ fn makers_killed_anywhere<K: Kind>() {
 pub(crate) fn remake(memory: &Place) {
     say("begins");
     loop {
-        shm::at(memory).size(SIZE).fill(FILLED).open_or_create().unwrap().remove().unwrap();
+        let_go(shm::at(memory).size(SIZE).fill(FILLED).open_or_create().unwrap());
     }
 }
 
@@ -224,7 +235,7 @@ fn a_holder_of_the_lock_killed<K: Kind>() {
         assert_eq!(holder.line(), "held");
         assert_eq!(*memory.lock(Duration::from_millis(20)).unwrap_err().kind(), ErrorKind::Busy);
         // One that is stopped is alive, and keeps it.
-        holder.signal(libc::SIGSTOP);
+        holder.stop();
         assert_eq!(*memory.lock(Duration::ZERO).unwrap_err().kind(), ErrorKind::Busy);
         holder.kill();
         memory.lock(LONG).unwrap().update(0, |value: &mut u64| *value += 1).unwrap();

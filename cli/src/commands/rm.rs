@@ -1,20 +1,16 @@
 //! `annulus rm`: removes streams, and shared memory of other programs.
 
 use crate::failure::Failure;
-#[cfg(unix)]
 use crate::foreign;
 use crate::names::Place;
-#[cfg(unix)]
 use annulus::shm;
-#[cfg(unix)]
 use std::error::Error;
 
 /// Remove streams; refused while a producer or consumer lives. Or other programs' shared memory, with --foreign
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The streams: ecg@v2, or ecg where that is clear
-    #[cfg_attr(unix, arg(required_unless_present = "foreign", value_name = "NAME"))]
-    #[cfg_attr(windows, arg(required = true, value_name = "NAME"))]
+    #[arg(required_unless_present = "foreign", value_name = "NAME")]
     names: Vec<String>,
     #[command(flatten)]
     place: Place,
@@ -23,20 +19,16 @@ pub(crate) struct Args {
     force: bool,
     /// Shared memory that is no stream, whoever made it, and without a question: posix:/x, sysv:id=N, sysv:key=K, file:P.
     /// Who has it mapped keeps it until then; the name is free at once
-    #[cfg(unix)]
     #[arg(long, value_name = "PLACE", num_args = 1.., value_parser = named, conflicts_with_all = ["names", "system", "force"])]
     foreign: Vec<shm::Place>,
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let done = each(&args.names, |name| remove(args, name));
-    #[cfg(unix)]
-    let done = done.and(each(&args.foreign, foreign::remove));
-    done
+    done.and(each(&args.foreign, foreign::remove))
 }
 
 /// What can be removed: what has a name.
-#[cfg(unix)]
 fn named(text: &str) -> Result<shm::Place, Box<dyn Error + Send + Sync>> {
     match text.parse()? {
         shm::Place::Anonymous => {

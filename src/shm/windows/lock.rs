@@ -74,6 +74,16 @@ impl LockFile {
         Ok(got)
     }
 
+    /// As [`try_lock`](Self::try_lock), of a byte that nobody asks for: whoever is in the way stays there.
+    pub(crate) fn try_lock_once(&self, byte: u64, mode: Mode) -> io::Result<bool> {
+        let mut own = self.own();
+        let got = !own.iter().any(|lock| lock.0 == byte) && self.take(byte, 1, mode)?;
+        if got {
+            own.push((byte, mode));
+        }
+        Ok(got)
+    }
+
     pub(crate) fn unlock(&self, byte: u64) -> io::Result<()> {
         let mut own = self.own();
         if let Some(at) = own.iter().position(|lock| lock.0 == byte) {

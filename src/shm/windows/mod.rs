@@ -4,10 +4,13 @@
 
 #![allow(unsafe_code)]
 
+pub(super) mod draft;
 pub(crate) mod event;
 pub(crate) mod lock;
 pub(crate) mod map;
+pub(super) mod native;
 pub(crate) mod owner;
+pub(super) mod page_file;
 pub(crate) mod region;
 pub(crate) mod section;
 pub(crate) mod sequence;
@@ -152,6 +155,12 @@ impl OpenDirectory {
         Ok(Self { opened: Arc::new(opened), path: path.into() })
     }
 
+    /// The one that a path's last part lies in.
+    pub(super) fn of(path: &Path) -> io::Result<Self> {
+        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Self::open(&directory.canonicalize()?)
+    }
+
     /// Why objects cannot be kept in it, whoever wants to.
     pub(super) fn unfit(&self, _: Medium) -> io::Result<Option<&'static str>> {
         let mut found = MaybeUninit::<FILE_REMOTE_PROTOCOL_INFO>::zeroed();
@@ -212,6 +221,13 @@ impl OpenDirectory {
         }
     }
 
+    /// Opens what has this name to write to it; makes it if nothing has.
+    pub(super) fn open_or_make(&self, name: &str) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).custom_flags(FILE_FLAG_OPEN_REPARSE_POINT);
+        options.open(self.path.join(name))
+    }
+
     /// Makes an empty object that has no stream's name yet.
     pub(super) fn make(&self) -> io::Result<Unnamed> {
         self.sweep();
@@ -249,23 +265,23 @@ impl OpenDirectory {
     }
 
     /// Gives an object its name, if nothing has it.
-    pub(super) fn link(&self, object: &Unnamed, name: &str) -> io::Result<()> {
-        match self.rename(&object.name, name) {
+    pub(super) fn link(&self, object: &Unnamed, name: impl AsRef<Path>) -> io::Result<()> {
+        match self.rename(object.name.as_ref(), name.as_ref()) {
             Err(error) if error.is(ERROR_FILE_EXISTS) => Err(io::ErrorKind::AlreadyExists.into()),
             done => done,
         }
     }
 
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let (from, to) = (wide(self.path.join(from)), wide(self.path.join(to)));
         // SAFETY: both paths are terminated, and live through the call.
         done(unsafe { MoveFileExW(from.as_ptr(), to.as_ptr(), 0) })
     }
 
     /// The name is free at once; the file goes when nobody has it open any more.
-    pub(super) fn remove(&self, name: &str) -> io::Result<()> {
+    pub(super) fn remove(&self, name: impl AsRef<Path>) -> io::Result<()> {
         let gone = unique(REMOVED)?;
-        self.rename(name, &gone)?;
+        self.rename(name.as_ref(), gone.as_ref())?;
         let _ = fs::remove_file(self.path.join(gone)); // who makes an object here removes what is left
         Ok(())
     }
