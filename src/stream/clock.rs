@@ -56,7 +56,7 @@ pub struct Clock {
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Time {
-    /// Of the monotonic clock, as [`monotonic_ns`](crate::monotonic_ns).
+    /// Of the monotonic clock, as [`monotonic_ns`].
     pub monotonic_ns: u64,
     /// UTC since 1970, by what the machine takes for it now: if that is set, all times move with it.
     pub utc_ns: i64,
@@ -74,7 +74,7 @@ impl Time {
 /// A time to look up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
-    /// Nanoseconds of the monotonic clock, as [`monotonic_ns`](crate::monotonic_ns): the one that is never set.
+    /// Nanoseconds of the monotonic clock, as [`monotonic_ns`]: the one that is never set.
     Monotonic(u64),
     /// UTC, as the machine takes it for now.
     Utc(SystemTime),

@@ -81,7 +81,7 @@ pub struct Info {
     pub path: PathBuf,
     /// What its memory is.
     pub backend: Backend,
-    /// Where its memory is: what [`shm`](crate::shm) opens.
+    /// Where its memory is: what [`shm`] opens.
     #[cfg(unix)]
     pub memory: Place,
     /// It is from before the machine was started anew: what it holds may be torn or old. Only of a [`Backend::File`].
