@@ -211,13 +211,74 @@ impl Timekeeper {
         self.pulse.skip(position, missing);
     }
 
-    /// What UTC is ahead of the monotonic clock. One who is interrupted between the two sees them apart: that is no step.
+    /// What UTC is ahead of the monotonic clock.
     fn look_at_utc(&mut self) -> i64 {
         let before = monotonic_ns();
         let utc_ns = utc_ns(SystemTime::now());
         let doubt = monotonic_ns().saturating_sub(before).cast_signed() / 2;
         let seen = utc_ns.wrapping_sub(before.cast_signed().wrapping_add(doubt));
-        let known = self.offset.filter(|known| known.abs_diff(seen) <= doubt.unsigned_abs());
-        *self.offset.insert(known.unwrap_or(seen))
+        *self.offset.insert(settled(self.offset, seen, doubt))
+    }
+}
+
+/// One who is interrupted between two clocks sees them apart by up to `doubt`: that is no step.
+fn settled(known: Option<i64>, seen: i64, doubt: i64) -> i64 {
+    known.filter(|known| known.abs_diff(seen) <= doubt.unsigned_abs()).unwrap_or(seen)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const LINE: Line = Line {
+        position: 1000,
+        monotonic_ns: 5_000_000_000,
+        rate: 250.0,
+        rate_sigma: 0.01,
+        time_sigma: 1e5,
+        correlation: 0.5,
+        since: 10,
+    };
+
+    #[test]
+    fn a_record_is_what_was_told() {
+        let clock = Clock::decode(&encode(&LINE, -7), 256.0).unwrap();
+        assert_eq!(clock, Clock { line: LINE, utc_ns: -7, nominal: 256.0 });
+        let time = clock.time_of(1250);
+        assert_eq!((time.monotonic_ns, time.utc_ns), (6_000_000_000, 999_999_993));
+        assert_eq!(clock.position_at(time), 1250);
+        assert_eq!(Clock::decode(&encode(&Line { rate: 0.0, ..LINE }, 0), 0.0), None, "no rate is known");
+    }
+
+    #[test]
+    fn one_who_is_interrupted_sees_no_step_of_utc() {
+        assert_eq!(settled(None, -9, 4), -9);
+        assert_eq!([settled(Some(5), 9, 4), settled(Some(5), 1, 4)], [5, 5]);
+        assert_eq!([settled(Some(5), 10, 4), settled(Some(5), 0, 4)], [10, 0]);
+    }
+
+    proptest! {
+        /// Whatever stands in the segment, it is a time or none, and a position.
+        #[test]
+        fn any_words_are_a_clock_or_none(
+            words in any::<Words>(),
+            rate in prop_oneof![any::<f64>(), 1e-300..1e300, 0.1..1e9],
+            position in any::<u64>(),
+            at in any::<u64>(),
+        ) {
+            for rate in [words[3], rate.to_bits()] {
+                let mut words = words;
+                words[3] = rate;
+                for shift in [0, 1, 40] {
+                    (words[0], words[7]) = (words[0] >> shift, words[7] >> shift);
+                    let Some(clock) = Clock::decode(&words, 1.0) else { continue };
+                    let time = clock.time_of(position);
+                    prop_assert!(time.sigma_ns >= 0.0 && clock.rate_sigma() >= 0.0);
+                    prop_assert!(clock.position_at(Moment::Monotonic(at)) < POSITION_LIMIT);
+                    prop_assert!(clock.position_at(time.utc()) < POSITION_LIMIT);
+                }
+            }
+        }
     }
 }
