@@ -24,6 +24,10 @@ const CLOSE: u64 = 5_000_000;
 /// A burst ends here, though the next frames come too fast as well: then they are not too fast. ns.
 const LONGEST_BURST: u64 = 1_000_000_000;
 
+/// So many readings may be this close together, ns, before it is no burst that one wants the end of.
+const PATIENCE: u32 = 1000;
+const HASTE: u64 = 100_000;
+
 /// Points of the first fit, and how far they are apart, ns.
 const POINTS: usize = 16;
 const FIRST_SPAN: u64 = 2_000_000_000;
@@ -238,22 +242,27 @@ struct Throttle {
     /// Where the second began in which it is counted how fast frames come.
     mark: Option<(u64, u64)>,
     last_ns: u64,
+    /// Readings in haste, in a row.
+    hasty: u32,
 }
 
 impl Throttle {
     fn new(nominal: f64, longest: u64) -> Self {
         let of = |part: f64| ((nominal / part) as u64).max(1);
         let (least, most) = if nominal > 0.0 { (of(100.0), of(10.0)) } else { (1, longest.max(1)) };
-        Self { every: least, least, most, blind: nominal <= 0.0, mark: None, last_ns: 0 }
+        Self { every: least, least, most, blind: nominal <= 0.0, mark: None, last_ns: 0, hasty: 0 }
     }
 
     fn spacing(&self, in_burst: bool) -> u64 {
-        if in_burst && self.every < self.most { (self.every / 8).max(1) } else { self.every }
+        let spacing = if in_burst && self.every < self.most { (self.every / 8).max(1) } else { self.every };
+        (spacing << self.hasty.saturating_sub(PATIENCE).min(16)).min(self.most)
     }
 
     fn read(&mut self, position: u64, now_ns: u64) {
         let (from, began) = *self.mark.get_or_insert((position, now_ns));
         let elapsed = now_ns.saturating_sub(began);
+        let apart = now_ns.saturating_sub(self.last_ns);
+        self.hasty = if apart < HASTE { self.hasty.saturating_add(1) } else { 0 };
         if elapsed >= 1_000_000_000 {
             let hundredth = position.saturating_sub(from) as f64 / (elapsed as f64 * 1e-9) / 100.0;
             // Bursts make for uneven seconds: only what is far from the nominal rate counts.
@@ -261,7 +270,7 @@ impl Throttle {
             self.every = if fits { self.least } else { (hundredth as u64).clamp(self.least, self.most) };
             self.mark = Some((position, now_ns));
             self.blind = false;
-        } else if self.blind && now_ns.saturating_sub(self.last_ns) < 1_000_000 {
+        } else if self.blind && apart < 1_000_000 {
             self.every = (self.every * 2).min(self.most);
         }
         self.last_ns = now_ns;

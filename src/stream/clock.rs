@@ -253,6 +253,27 @@ impl Utc {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    const LINE: Line = Line {
+        position: 1000,
+        monotonic_ns: 5_000_000_000,
+        rate: 250.0,
+        rate_sigma: 0.01,
+        time_sigma: 1e5,
+        correlation: 0.5,
+        since: 10,
+    };
+
+    #[test]
+    fn a_record_is_what_was_told() {
+        let clock = Clock::decode(&encode(&LINE, -7), 256.0).unwrap();
+        assert_eq!(clock, Clock { line: LINE, utc_ns: -7, nominal: 256.0 });
+        let time = clock.time_of(1250);
+        assert_eq!((time.monotonic_ns, time.utc_ns), (6_000_000_000, 999_999_993));
+        assert_eq!(clock.position_at(time), 1250);
+        assert_eq!(Clock::decode(&encode(&Line { rate: 0.0, ..LINE }, 0), 0.0), None, "no rate is known");
+    }
 
     #[test]
     fn a_step_of_utc_is_told_from_doubt_and_from_slewing() {
@@ -269,5 +290,29 @@ mod tests {
         // One who was held up between the clocks.
         let late = 40_000_000;
         assert_eq!(utc.saw(2 * SECOND, ahead(2 * SECOND, late as i64 - SECOND.cast_signed()), late).1, None);
+    }
+
+    proptest! {
+        /// Whatever stands in the segment, it is a time or none, and a position.
+        #[test]
+        fn any_words_are_a_clock_or_none(
+            words in any::<Words>(),
+            rate in prop_oneof![any::<f64>(), 1e-300..1e300, 0.1..1e9],
+            position in any::<u64>(),
+            at in any::<u64>(),
+        ) {
+            for rate in [words[3], rate.to_bits()] {
+                let mut words = words;
+                words[3] = rate;
+                for shift in [0, 1, 40] {
+                    (words[0], words[7]) = (words[0] >> shift, words[7] >> shift);
+                    let Some(clock) = Clock::decode(&words, 1.0) else { continue };
+                    let time = clock.time_of(position);
+                    prop_assert!(time.sigma_ns >= 0.0 && clock.rate_sigma() >= 0.0);
+                    prop_assert!(clock.position_at(Moment::Monotonic(at)) < POSITION_LIMIT);
+                    prop_assert!(clock.position_at(time.utc()) < POSITION_LIMIT);
+                }
+            }
+        }
     }
 }
