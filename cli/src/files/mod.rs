@@ -7,10 +7,12 @@ mod choose;
 mod csv;
 mod date;
 mod edf;
+mod gap;
 mod wav;
 
 pub(crate) use self::csv::Csv;
 pub(crate) use edf::Edf;
+pub(crate) use gap::{Cause, Gap};
 pub(crate) use wav::Wav;
 
 use annulus::{Channel, SampleFormat};
