@@ -1,5 +1,4 @@
 //! Where frames are missing between those that a recording has.
-#![allow(dead_code, reason = "readers are to tell gaps, too")]
 
 use std::fmt;
 use std::time::Duration;
@@ -51,7 +50,7 @@ impl fmt::Display for Gap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.missing {
             Some(missing) => write!(f, "{missing} frames missing: {}", self.cause),
-            None => write!(f, "frames missing, nobody knows how many: {}", self.cause),
+            None => write!(f, "frames missing, nobody counted them: {}", self.cause),
         }
     }
 }

@@ -25,6 +25,9 @@ const STREAM_FOOTER: u16 = 6;
 const BOUNDARY_IS: [u8; 16] =
     [0x43, 0xA5, 0x46, 0xDC, 0xCB, 0xF5, 0x41, 0x0F, 0xB3, 0x0E, 0xD5, 0x46, 0x73, 0x83, 0xCB, 0xE4];
 
+/// Samples are gathered up to so many bytes.
+const LARGEST_CHUNK: usize = 64 << 10;
+
 /// How often there is a boundary, and how often clocks are compared.
 const BOUNDARIES: Duration = Duration::from_secs(1);
 const CLOCKS: Duration = Duration::from_secs(5);
@@ -49,6 +52,8 @@ fn held_as(number: SampleType) -> SampleType {
 #[derive(Debug)]
 pub(super) struct Xdf {
     file: Growing,
+    /// Where the chunks end that are to be written.
+    ends: Vec<usize>,
     streams: Vec<Stream>,
     bounded: Instant,
     compared: Option<Instant>,
@@ -88,7 +93,8 @@ impl Xdf {
             texts: 0,
             text_stamps: None,
         };
-        Self { file, streams: tracks.iter().map(stream).collect(), bounded: Instant::now(), compared: None }
+        let streams = tracks.iter().map(stream).collect();
+        Self { file, ends: Vec::new(), streams, bounded: Instant::now(), compared: None }
     }
 
     fn chunk(&mut self, tag: u16, content: &[&[u8]]) {
@@ -96,6 +102,7 @@ impl Xdf {
         varlen(length, &mut self.file.pending);
         self.file.pending.extend_from_slice(&tag.to_le_bytes());
         content.iter().for_each(|part| self.file.pending.extend_from_slice(part));
+        self.ends.push(self.file.pending.len());
     }
 
     /// Names a stream in the file: those of texts come after the others.
@@ -146,9 +153,14 @@ impl Xdf {
     fn compare_clocks(&mut self) {
         let now = monotonic_ns() as f64 / 1e9;
         for stream in 0..self.streams.len() {
-            if self.streams[stream].begin.is_some() {
-                let id = self.id(stream, false);
-                self.streams[stream].offsets.push(now);
+            let one = &mut self.streams[stream];
+            if one.begin.is_none() {
+                continue;
+            }
+            one.offsets.push(now);
+            let texts = one.texts > 0;
+            for text in [false, true].into_iter().filter(|text| !text || texts) {
+                let id = self.id(stream, text);
                 self.chunk(CLOCK_OFFSET, &[&id, &now.to_le_bytes(), &0_f64.to_le_bytes()]);
             }
         }
@@ -220,9 +232,13 @@ impl Writer for Xdf {
     }
 
     fn frames(&mut self, stream: usize, position: u64, frames: &[u8]) -> io::Result<()> {
-        self.streams[stream].add(position, frames);
-        if self.streams[stream].samples.len() >= 1 << 20 {
-            self.close(stream);
+        let frame = self.streams[stream].track.frame_bytes();
+        let part = (LARGEST_CHUNK / frame).max(1);
+        for (nth, frames) in (0..).zip(frames.chunks(part * frame)) {
+            self.streams[stream].add(position + nth * part as u64, frames);
+            if self.streams[stream].samples.len() >= LARGEST_CHUNK {
+                self.close(stream);
+            }
         }
         if self.file.is_full() { self.flush() } else { Ok(()) }
     }
@@ -253,7 +269,8 @@ impl Writer for Xdf {
             self.bounded = Instant::now();
             self.chunk(BOUNDARY, &[&BOUNDARY_IS]);
         }
-        self.file.flush(|_| 0)
+        let ends = std::mem::take(&mut self.ends);
+        self.file.flush(|written| ends.into_iter().rfind(|end| *end <= written.len()).unwrap_or(0))
     }
 
     fn finish(&mut self) -> io::Result<()> {
