@@ -3,7 +3,9 @@
 mod common;
 
 use common::{Done, Place, Running, assert_counts, rows, until};
+use portable_pty::{CommandBuilder, PtySize, native_pty_system};
 use rustix::process::Signal;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -308,6 +310,48 @@ fn the_end_is_at_a_limit_or_when_the_user_says_so() {
     assert!(done.stderr.contains("stopped.edf: ") && !done.stderr.contains("no seats"), "{}", done.stderr);
     played(&place, &files.path("stopped.edf"), "");
     producer.interrupt();
+}
+
+#[test]
+fn a_stream_with_one_reader_is_recorded_as_that_one() {
+    let place = Place::new();
+    let files = Files::new(&place);
+    let shape =
+        "--wave counter --type i16 --channels 2 --rate 100000 --frames 30000 --retain 1000 --lossless";
+    let producer = place.start(&format!("gen --name a {shape} --speed max"));
+    until("the stream is there", || place.info("a").is_some());
+    let file = files.path("a.wav");
+    let done = place.run(&format!("record a -o {file}"));
+    assert!(done.stderr.contains("a@v1: 30000 frames, 0 lost, 0 restarts"), "{}", done.stderr);
+    fine(&producer.done());
+    let (back, _) = played(&place, &file, "");
+    let rows = rows(&back);
+    assert_eq!(rows.len(), 30_000);
+    assert_counts(&rows, 2, 15);
+}
+
+#[test]
+fn a_terminal_sees_how_it_goes() {
+    let place = Place::new();
+    let files = Files::new(&place);
+    let _producer = place.generate("a", "--wave counter --type i16 --channels 2 --rate 5000 --recorders 1");
+    let size = PtySize { rows: 10, cols: 100, pixel_width: 0, pixel_height: 0 };
+    let pty = native_pty_system().openpty(size).unwrap();
+    let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_annulus"));
+    command.args(["record", "a", "-o", &files.path("a.edf"), "--duration", "600ms"]);
+    command.env("ANNULUS_DIR", place.path());
+    let mut child = pty.slave.spawn_command(command).unwrap();
+    drop(pty.slave);
+    let mut said = Vec::new();
+    // The pty of a process that is gone gives an error instead of an end.
+    let _ = pty.master.try_clone_reader().unwrap().read_to_end(&mut said);
+    assert!(child.wait().unwrap().success());
+    let shown = String::from_utf8(said.clone()).unwrap();
+    assert!(shown.contains("a@v1   0:00   5000 Hz   0 lost   "), "{shown:?}");
+    let mut screen = vt100::Parser::new(10.try_into().unwrap(), 100.try_into().unwrap(), 0);
+    screen.process(&said);
+    let text = screen.screen().contents();
+    assert!(text.starts_with("annulus: a@v1: 3000 frames, 0 lost"), "only the summary stays: {text}");
 }
 
 #[test]

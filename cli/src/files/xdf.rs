@@ -1,6 +1,8 @@
 //! XDF: chunks, some of which describe streams, and some of which hold samples of one.
 
 mod stream;
+#[cfg(test)]
+mod tests;
 
 use self::stream::Header;
 use super::choose::{self, Names};

@@ -72,6 +72,13 @@ impl Growing {
         io::Read::read_exact(&mut self.file, bytes)
     }
 
+    /// As if so much had been written.
+    #[cfg(test)]
+    pub(super) fn skip_to(&mut self, end: u64) {
+        self.file.set_len(end).unwrap();
+        self.end = end;
+    }
+
     /// Puts a file of these bytes in its place, at once. On an error the one before stays.
     pub(super) fn replace(&mut self, bytes: &[u8]) -> io::Result<()> {
         let mut name = self.path.file_name().unwrap_or_default().to_owned();

@@ -183,11 +183,11 @@ impl Writer for Sigmf {
         Ok(())
     }
 
-    /// The samples come first: what is said about them is true of those that are there.
+    /// What is said about the samples comes first: those after a gap must never seem to follow those before it.
     fn flush(&mut self) -> io::Result<()> {
         let frame = self.frame;
-        let written = self.data.flush(|written| written.len() - written.len() % frame);
-        written.and(self.describe())
+        self.describe()?;
+        self.data.flush(|written| written.len() - written.len() % frame)
     }
 
     fn finish(&mut self) -> io::Result<()> {

@@ -285,3 +285,40 @@ impl Writer for Wav {
         self.file.discard();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::{self, Options, Reader};
+    use std::fs;
+
+    #[test]
+    fn what_is_longer_than_4_gib_is_rf64() {
+        let path = std::env::temp_dir().join(format!("annulus-{}-long.wav", std::process::id()));
+        let track = Track {
+            name: "x@v1".to_owned(),
+            format: "i16".parse().unwrap(),
+            channels: vec![annulus::Channel::new("x")],
+            rate: 48_000.0,
+            device: String::new(),
+            metadata: String::new(),
+            instance: [0; 16],
+        };
+        let mut wav = Wav::new(Growing::create(&path, false).unwrap(), &track, &mut Vec::new());
+        wav.begin(0, Begin { position: 0, time: UNIX_EPOCH, clock: 0.0 }).unwrap();
+        let frames = |path| {
+            let file = fs::File::open(path).unwrap();
+            files::Wav::new(file, &Options::default()).unwrap().recording().frames.unwrap()
+        };
+        for bytes in [1_u64 << 32, (1 << 32) - 4096, 5 << 30] {
+            wav.file.skip_to(wav.data() + bytes - 4);
+            wav.frames(0, 0, &[1, 0, 2, 0]).unwrap();
+            wav.flush().unwrap();
+            let mut head = [0; 16];
+            wav.file.read(0, &mut head).unwrap();
+            let form: &[u8] = if bytes + 4096 > 1 << 32 { b"RF64" } else { b"RIFF" };
+            assert_eq!((&head[..4], frames(&path)), (form, bytes / 2));
+        }
+        fs::remove_file(&path).unwrap();
+    }
+}

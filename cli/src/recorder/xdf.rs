@@ -56,7 +56,7 @@ pub(super) struct Xdf {
     ends: Vec<usize>,
     streams: Vec<Stream>,
     bounded: Instant,
-    compared: Option<Instant>,
+    compared: Instant,
 }
 
 #[derive(Debug)]
@@ -94,7 +94,7 @@ impl Xdf {
             text_stamps: None,
         };
         let streams = tracks.iter().map(stream).collect();
-        Self { file, ends: Vec::new(), streams, bounded: Instant::now(), compared: None }
+        Self { file, ends: Vec::new(), streams, bounded: Instant::now(), compared: Instant::now() }
     }
 
     fn chunk(&mut self, tag: u16, content: &[&[u8]]) {
@@ -149,20 +149,18 @@ impl Xdf {
         self.chunk(SAMPLES, &[&sample, text.as_bytes()]);
     }
 
-    /// The clock of the streams is that of the recorder.
-    fn compare_clocks(&mut self) {
+    /// The clock of a stream is that of the recorder: there is nothing between them.
+    fn compare_clocks(&mut self, stream: usize) {
         let now = monotonic_ns() as f64 / 1e9;
-        for stream in 0..self.streams.len() {
-            let one = &mut self.streams[stream];
-            if one.begin.is_none() {
-                continue;
-            }
-            one.offsets.push(now);
-            let texts = one.texts > 0;
-            for text in [false, true].into_iter().filter(|text| !text || texts) {
-                let id = self.id(stream, text);
-                self.chunk(CLOCK_OFFSET, &[&id, &now.to_le_bytes(), &0_f64.to_le_bytes()]);
-            }
+        let one = &mut self.streams[stream];
+        if one.begin.is_none() {
+            return;
+        }
+        one.offsets.push(now);
+        let texts = one.texts > 0;
+        for text in [false, true].into_iter().filter(|text| !text || texts) {
+            let id = self.id(stream, text);
+            self.chunk(CLOCK_OFFSET, &[&id, &now.to_le_bytes(), &0_f64.to_le_bytes()]);
         }
     }
 }
@@ -228,6 +226,7 @@ impl Writer for Xdf {
         let header = header::of_stream(&one.track, begin, &held_as);
         let id = self.id(stream, false);
         self.chunk(STREAM_HEADER, &[&id, header.as_bytes()]);
+        self.compare_clocks(stream);
         Ok(())
     }
 
@@ -261,9 +260,9 @@ impl Writer for Xdf {
             return Ok(());
         }
         (0..self.streams.len()).for_each(|stream| self.close(stream));
-        if self.compared.is_none_or(|last| last.elapsed() >= CLOCKS) {
-            self.compared = Some(Instant::now());
-            self.compare_clocks();
+        if self.compared.elapsed() >= CLOCKS {
+            self.compared = Instant::now();
+            (0..self.streams.len()).for_each(|stream| self.compare_clocks(stream));
         }
         if self.bounded.elapsed() >= BOUNDARIES {
             self.bounded = Instant::now();
@@ -275,8 +274,8 @@ impl Writer for Xdf {
 
     fn finish(&mut self) -> io::Result<()> {
         (0..self.streams.len()).for_each(|stream| self.close(stream));
-        self.compare_clocks();
         for stream in 0..self.streams.len() {
+            self.compare_clocks(stream);
             let one = &self.streams[stream];
             let footers = [
                 (false, one.stamps, one.total, one.offsets.clone()),
