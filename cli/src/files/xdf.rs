@@ -229,13 +229,14 @@ impl<R: Read + Seek> Xdf<R> {
             verbatim: channel.label.clone(),
             group: String::new(),
         };
-        let all: Vec<Names> = header.channels.iter().map(names).collect();
+        let channels = header.channels();
+        let all: Vec<Names> = channels.iter().map(names).collect();
         let chosen = choose::choose(&options.channels, &all)?;
         Ok(Self {
             file,
             recording: Recording {
                 format: header.format,
-                channels: chosen.iter().map(|&index| header.channels[index].clone()).collect(),
+                channels: chosen.iter().map(|&index| channels[index].clone()).collect(),
                 rate: header.rate,
                 frames: Some(frames),
                 device: header.device.clone(),
@@ -295,7 +296,7 @@ impl<R: Read + Seek> Xdf<R> {
             }
         }
         let samples = self.bytes.get(begin..begin + frame).ok_or_else(damaged)?;
-        let parts = self.header.samples / self.header.channels.len();
+        let parts = self.header.parts;
         for &index in &self.chosen {
             for number in samples[index * parts * self.width..][..parts * self.width].chunks_exact(self.width)
             {

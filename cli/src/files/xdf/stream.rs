@@ -21,7 +21,10 @@ pub(super) struct Header {
     pub(super) rate: f64,
     /// What the numbers are to become.
     pub(super) format: SampleFormat,
-    pub(super) channels: Vec<Channel>,
+    /// Numbers of a sample: two of a complex one.
+    pub(super) parts: usize,
+    /// Those that are described.
+    described: Vec<Channel>,
     pub(super) device: String,
     pub(super) start_time: Option<SystemTime>,
     /// Its stamps tell each sample that is missing.
@@ -67,14 +70,16 @@ impl Header {
         let described: Vec<Node<'_, '_>> = element(info, &["desc", "channels"])
             .map(|all| all.children().filter(|one| one.has_tag_name("channel")).collect())
             .unwrap_or_default();
-        let channels = (0..samples / parts).map(|at| channel(described.get(at * parts).copied(), at, parts));
+        let described = described.into_iter().step_by(parts).take(samples / parts);
+        let described = described.enumerate().map(|(at, node)| channel(node, at, parts)).collect();
         Ok(Self {
             name: child(info, "name"),
             number,
             samples,
             rate: if rate.is_finite() && rate > 0.0 { rate } else { 0.0 },
             format,
-            channels: channels.collect(),
+            parts,
+            described,
             device: element(info, &["desc", "acquisition"])
                 .map_or(String::new(), |found| child(found, "model")),
             start_time: own.and_then(|own| date::iso(&child(own, "start_time"))),
@@ -82,6 +87,18 @@ impl Header {
                 .is_some_and(|found| child(found, "can_drop_samples") == "true"),
         })
     }
+}
+
+impl Header {
+    /// All of them.
+    pub(super) fn channels(&self) -> Vec<Channel> {
+        let numbered = (self.described.len()..self.samples / self.parts).map(|at| Channel::new(numbered(at)));
+        self.described.iter().cloned().chain(numbered).collect()
+    }
+}
+
+fn numbered(at: usize) -> String {
+    format!("ch{}", at + 1)
 }
 
 fn element<'a, 'b>(from: Node<'a, 'b>, path: &[&str]) -> Option<Node<'a, 'b>> {
@@ -94,13 +111,11 @@ fn child(of: Node<'_, '_>, name: &str) -> String {
     plain(text).trim().to_owned()
 }
 
-fn channel(described: Option<Node<'_, '_>>, at: usize, parts: usize) -> Channel {
-    let numbered = format!("ch{}", at + 1);
-    let Some(node) = described else { return Channel::new(numbered) };
+fn channel(node: Node<'_, '_>, at: usize, parts: usize) -> Channel {
     let label = child(node, "label");
     let label = if parts == 2 { label.strip_suffix(".re").unwrap_or(&label) } else { &label };
     let number = |name: &str| child(node, name).parse().ok().filter(|number: &f64| number.is_finite());
-    let mut channel = Channel::new(if label.is_empty() { &*numbered } else { label })
+    let mut channel = Channel::new(if label.is_empty() { numbered(at) } else { label.to_owned() })
         .unit(child(node, "unit"))
         .kind(child(node, "type"))
         .prefilter(child(node, "prefilter"))
