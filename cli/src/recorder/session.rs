@@ -55,6 +55,8 @@ pub(crate) struct Session<'a> {
     writer: Mutex<Box<dyn Writer>>,
     broken: Mutex<Option<io::Error>>,
     tallies: Vec<Tally>,
+    /// On a terminal.
+    line: Mutex<Option<Line>>,
 }
 
 /// What has come of a stream.
@@ -68,14 +70,14 @@ struct Tally {
 impl<'a> Session<'a> {
     pub(crate) fn new(path: &'a Path, stop: &'a Stop, writer: Box<dyn Writer>, streams: usize) -> Self {
         let tallies = (0..streams).map(|_| Tally::default()).collect();
-        Self { path, stop, writer: Mutex::new(writer), broken: Mutex::new(None), tallies }
+        let line = Mutex::new(Line::on_terminal());
+        Self { path, stop, writer: Mutex::new(writer), broken: Mutex::new(None), tallies, line }
     }
 
     /// Records until all streams have ended, their limits are reached, the user has had enough, or the file takes no
     /// more. It is valid then.
     pub(crate) fn run(self, takes: Vec<Take>) -> Result<(), Failure> {
         let tracks: Vec<Track> = takes.iter().map(|take| Track::of(take.source.info())).collect();
-        let mut line = Line::on_terminal();
         let done = thread::scope(|threads| {
             let session = &self;
             let reading: Vec<_> = takes
@@ -92,13 +94,13 @@ impl<'a> Session<'a> {
                     let written = self.writer().flush();
                     self.check(written);
                 }
-                if let Some(line) = &mut line {
+                if let Some(line) = &mut *self.line() {
                     line.show(|| self.progress(&tracks));
                 }
             }
             failure::first(reading)
         });
-        if let Some(line) = &mut line {
+        if let Some(line) = &mut *self.line() {
             line.clear();
         }
         self.end(&tracks, done.map(drop))
@@ -135,6 +137,19 @@ impl<'a> Session<'a> {
 
     fn writer(&self) -> MutexGuard<'_, Box<dyn Writer>> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn line(&self) -> MutexGuard<'_, Option<Line>> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the user something in a line of its own.
+    fn note(&self, text: String) {
+        let mut line = self.line();
+        if let Some(line) = &mut *line {
+            line.clear();
+        }
+        note(text);
     }
 
     /// The first error ends the recording.
@@ -235,7 +250,7 @@ impl<'a> Reading<'a> {
                 Err(ReadError::ProducerGone { pid, position }) => self.gone(pid, position),
                 Err(ReadError::Empty | ReadError::Ended { .. }) => break,
                 Err(ReadError::Replaced) => {
-                    note(format!(
+                    self.session.note(format!(
                         "{}: the stream was replaced or removed: its recording ends here",
                         self.take.name
                     ));
@@ -271,14 +286,18 @@ impl<'a> Reading<'a> {
         let (first, count) = (frames.first_position, frames.frames as u64);
         if let Some(restart) = frames.restarted {
             self.tally().restarts.fetch_add(1, Relaxed);
-            note(format!("{}: a new producer carries on at position {}", self.take.name, restart.position));
+            self.session.note(format!(
+                "{}: a new producer carries on at position {}",
+                self.take.name, restart.position
+            ));
             self.restart = Some(restart.position);
         }
         let begin = self.next.is_none().then(|| self.begin(first, count));
         let lapped = first.saturating_sub(self.next.unwrap_or(first - frames.lost_before.min(first)));
         if lapped > 0 {
             self.tally().lost.fetch_add(lapped, Relaxed);
-            note(format!("{}: lost {lapped} frames before position {first}: lapped", self.take.name));
+            self.session
+                .note(format!("{}: lost {lapped} frames before position {first}: lapped", self.take.name));
         }
         let lapped =
             (lapped > 0 && begin.is_none()).then(|| self.gap(first, Some(lapped), Cause::Lapped, count));
@@ -337,14 +356,17 @@ impl<'a> Reading<'a> {
     fn look_for_producer(&mut self) {
         let left = self.take.source.producer() == ProducerState::Left;
         if left && !self.left {
-            note(format!("{}: the producer left; waiting for the next one (Ctrl-C ends)", self.take.name));
+            self.session.note(format!(
+                "{}: the producer left; waiting for the next one (Ctrl-C ends)",
+                self.take.name
+            ));
         }
         self.left = left;
     }
 
     fn gone(&self, pid: u32, position: u64) {
         let what = format!("the producer, process {pid}, died at position {position}");
-        note(format!("{}: {what}; waiting for the next one (Ctrl-C ends)", self.take.name));
+        self.session.note(format!("{}: {what}; waiting for the next one (Ctrl-C ends)", self.take.name));
         if self.next.is_some() {
             let text = "the producer died".to_owned();
             let marker = Marker { position, duration: Duration::ZERO, text };
