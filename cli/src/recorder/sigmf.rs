@@ -152,18 +152,21 @@ impl Writer for Sigmf {
     }
 
     fn gap(&mut self, _: usize, gap: &Gap) -> io::Result<()> {
-        let missing = self.timeline.gap(gap);
+        self.timeline.gap(gap);
         let mut capture = self.capture(gap.position);
-        let counted = gap.missing.map_or(Value::Null, Value::from);
-        capture.insert("annulus:gap".into(), json!({ "missing": counted, "cause": gap.cause.to_string() }));
-        if missing.is_empty()
-            && self
-                .captures
-                .last()
-                .is_some_and(|last| last["core:sample_start"] == capture["core:sample_start"])
+        let (mut counted, mut cause) = (gap.missing.map_or(Value::Null, Value::from), gap.cause.to_string());
+        // Two gaps without a frame between them.
+        if let Some(last) =
+            self.captures.pop_if(|last| last["core:sample_start"] == capture["core:sample_start"])
         {
-            self.captures.pop();
+            let before = &last["annulus:gap"];
+            counted = match (counted.as_u64(), before["missing"].as_u64()) {
+                (Some(counted), Some(before)) => (counted + before).into(),
+                _ => Value::Null,
+            };
+            cause = format!("{}, {cause}", before["cause"].as_str().unwrap_or(""));
         }
+        capture.insert("annulus:gap".into(), json!({ "missing": counted, "cause": cause }));
         self.captures.push(capture.into());
         self.stale = true;
         Ok(())
