@@ -261,15 +261,21 @@ fn gaps_are_where_they_were() {
 fn a_killed_recorder_leaves_a_file() {
     let place = Place::new();
     let files = Files::new(&place);
-    let _producer = place.generate("a", "--wave counter --type i16 --channels 8 --rate 5000 --recorders 8");
-    for (round, form) in ["edf", "bdf", "xdf", "wav", "sigmf", "csv"].into_iter().enumerate() {
-        let file = files.path(&format!("a.{form}"));
-        let data = playable(&file);
-        let recorder = place.start(&format!("record a -o {file}"));
+    let _producer = place.generate("a", "--wave counter --type i16 --channels 8 --rate 5000 --recorders 12");
+    let forms = ["edf", "bdf", "xdf", "wav", "sigmf", "csv"];
+    let recorders: Vec<_> = (0..12)
+        .map(|nth| {
+            let form = forms[nth % 6];
+            let file = files.path(&format!("{nth}.{form}"));
+            let recorder = place.start(&format!("record a -o {file}"));
+            (form, playable(&file), recorder)
+        })
+        .collect();
+    for (form, data, recorder) in recorders {
         until("the recording has begun", || {
-            Path::new(&data).metadata().is_ok_and(|found| found.len() > 2000)
+            Path::new(&data).metadata().is_ok_and(|found| found.len() > 4000)
         });
-        std::thread::sleep(Duration::from_millis(300 + 77 * round as u64));
+        std::thread::sleep(Duration::from_millis(83));
         let position = place.position("a");
         recorder.kill();
         let options = if form == "csv" { "--type i16" } else { "" };
