@@ -273,6 +273,49 @@ def gaps():
         path.unlink()
 
 
+def several():
+    """Two streams of different rates in one file."""
+    say("two streams in one file")
+    shapes = {"slow": ("f32", 3, 100, 250), "fast": ("i16", 1, 4000, 10000)}
+    for name, (kind, channels, rate, frames) in shapes.items():
+        run("gen", "--name", name, "--wave", "counter", "--type", kind, "--channels", channels, "--rate", rate, "--frames", frames,
+            "--retain", frames, "--speed", "max", "--keep")
+    path = FILES / "both.xdf"
+    run("record", *shapes, "-o", path)
+    for stream in pyxdf.load_xdf(str(path))[0]:
+        name = stream["info"]["name"][0].split("@")[0]
+        _, channels, rate, frames = shapes.pop(name)
+        counted = np.arange(frames)[:, None] + np.arange(channels)[None, :]
+        check(f"{path.name}: {name}", np.array_equal(stream["time_series"], counted))
+        check(f"{path.name}: {name}", abs(stream["info"]["effective_srate"] / rate - 1) < 1e-6)
+        print(f"   {name}: {channels} ch x {frames} frames at {stream['info']['effective_srate']:.6f} Hz, equal")
+        run("rm", name)
+    check("both.xdf lacks a stream", not shapes)
+    path.unlink()
+
+
+def salvage():
+    """Shows: what an acquisition left that was killed."""
+    say("salvage after kill -9 of an acquisition of 64 channels")
+    rate, retained = 2000, 3
+    shape = ["--wave", "counter", "--type", "i16", "--channels", 64, "--rate", rate, "--retain", f"{retained}s", "--keep"]
+    producer = start("gen", "--name", "s", *shape)
+    until("the ring is full", lambda: (info("s") or {"position": 0})["position"] > (retained + 1) * rate)
+    end(producer, signal.SIGKILL)
+    left = info("s")
+    for form in FORMS:
+        path = FILES / f"s.{form}"
+        run("salvage", "s", "-o", path)
+        for got in read(path):
+            frames = left["position"] - left["oldest"]
+            counted = (left["oldest"] + np.arange(frames)[None, :] + np.arange(64)[:, None]) % (1 << 15)
+            check(f"{path.name} by {got.by}", np.array_equal(got.raw[:, :frames], counted))
+            print(f"   {path.name} by {got.by}: {frames} frames ({frames / rate:.3f} s), {left['oldest']} to {left['position']}")
+        for old in FILES.iterdir():
+            old.unlink()
+    run("rm", "s")
+
+
 def kills():
     """Shows: kill -9 of the recorder at random moments."""
     say(f"kill -9 of a recorder at {KILLS} random moments")
@@ -364,5 +407,7 @@ def full_disk():
 for source in sys.argv[1:]:
     play_and_record(Path(source))
 gaps()
+several()
+salvage()
 kills()
 full_disk()

@@ -3,7 +3,8 @@
 # record writes each kind of file, which the field's public readers then open: equal raw values, labels, units, scales,
 # rates and start times. Gaps (a lapped recorder, a restart) are where they were. A recorder killed at 200 random moments
 # (KILLS=n for another number) leaves a file that its reader opens, and that lacks at most the last second. A full disk
-# ends a recording with an error and a file that can be read.
+# ends a recording with an error and a file that can be read. What a killed acquisition left is salvaged. At last the command's own
+# tests, with each sample type in each kind of file.
 source "$(dirname "$0")/common.sh"
 
 need python3 python3-venv
@@ -17,6 +18,8 @@ annulus=$(annulus_binary)
 scratch
 mkdir "$SCRATCH/files"
 ANNULUS=$annulus FILES=$SCRATCH/files "$venv/bin/python" ci/recordings.py "${@:-cli/data/mitdb-208.edf}"
+say "each sample type in each kind of file, recorded and played"
+ANNULUS_ALL_RECORDINGS=1 cargo test -q -p annulus-cli --test record
 left=$(find "$SCRATCH" -name '*.l1')
 [ -z "$left" ] || fail "left behind: $left"
 say "nothing was left behind"

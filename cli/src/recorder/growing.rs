@@ -88,7 +88,9 @@ impl Growing {
         if done.is_err() {
             let _ = fs::remove_file(&new);
         }
-        self.end = bytes.len() as u64;
+        if done.is_ok() {
+            self.end = bytes.len() as u64;
+        }
         done
     }
 

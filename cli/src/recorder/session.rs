@@ -124,6 +124,11 @@ impl<'a> Session<'a> {
             note(format!("{}: {frames} frames, {lost} lost, {restarts} restarts", track.name));
         }
         match broken.or(finished.err()) {
+            // It took nothing at all.
+            Some(error) if writer.bytes() == 0 => {
+                writer.discard();
+                Err(Failure::Failed(format!("{path}: {error}: nothing was recorded")))
+            }
             Some(error) => {
                 let state = "what is in it is whole and can be read";
                 Err(Failure::Failed(format!("{path}: {error}; the recording ends here, {state}")))
