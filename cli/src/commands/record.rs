@@ -2,7 +2,7 @@
 
 use crate::failure::{Failure, note};
 use crate::names::{Place, Stream};
-use crate::recorder::{self, Limit, Session, Take, Track};
+use crate::recorder::{self, Form, Limit, Session, Take, Track};
 use crate::source::{Lane, Reading, Source};
 use crate::stop::Stop;
 use crate::values;
@@ -101,10 +101,17 @@ impl From {
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let stop = Stop::of_a_writer()?;
     let limit = Limit { frames: args.frames, duration: args.duration };
-    let mut takes = Vec::new();
-    for name in &args.names {
+    let named = |name: &String| -> Result<_, Failure> {
         let name = args.place.resolve(name)?;
-        let source = attach(&name, args.from, args.lane)?;
+        let status = name.open().status()?;
+        Ok((name, status))
+    };
+    let streams = args.names.iter().map(named).collect::<Result<Vec<_>, _>>()?;
+    let tracks: Vec<Track> = streams.iter().map(|(_, status)| Track::of(&status.info)).collect();
+    Form::of(&args.into.output)?.check(&tracks)?;
+    let mut takes = Vec::new();
+    for (name, status) in streams {
+        let source = attach(&name, &status, args.from, args.lane)?;
         let as_recorded = args.into.as_recorded;
         takes.push(Take { name, source, limit, follow: true, as_recorded, age: Duration::ZERO });
     }
@@ -129,13 +136,12 @@ impl Into {
 }
 
 /// The way of reading that loses least.
-fn attach(name: &Stream, from: Option<From>, lane: Lane) -> Result<Source, Failure> {
-    let status = name.open().status()?;
+fn attach(name: &Stream, status: &Status, from: Option<From>, lane: Lane) -> Result<Source, Failure> {
     let info = &status.info;
     let ended = matches!(status.producer, ProducerState::Ended { .. });
     // Nothing comes after the end.
     let from = from.or((ended && info.kind != Kind::Spsc).then_some(From::Oldest));
-    let start = from.map(|from| from.start(&status)).transpose()?;
+    let start = from.map(|from| from.start(status)).transpose()?;
     let reading = Reading { start, tap: true, recorder: false, lane };
     let (best, why) = match info.kind {
         Kind::Broadcast if info.lossless > 0 => {

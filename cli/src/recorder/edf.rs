@@ -42,13 +42,10 @@ pub(super) fn refuses(width: usize, track: &Track) -> Option<String> {
         return Some(format!("its samples are complex ({})", track.format));
     }
     if !bits::enough(track, bits) {
-        let hint = if width == 3 {
-            ", nor does it tell significant bits or a digital range that are less"
-        } else {
-            ""
-        };
+        let whole = !matches!(track.format.sample_type(), Some(SampleType::F32 | SampleType::F64) | None);
+        let hint = if whole { ", and it does not say that fewer bits of them are significant" } else { "" };
         return Some(format!(
-            "its samples are {}, those of the file whole numbers of {bits} bits{hint}",
+            "its samples are {}, and those of the file whole numbers of {bits} bits{hint}",
             track.format
         ));
     }

@@ -91,8 +91,7 @@ impl<'a> Session<'a> {
                 // The first frames are in the file at once.
                 if updated.elapsed() >= UPDATES || (!begun && self.frames() > 0) {
                     (updated, begun) = (Instant::now(), self.frames() > 0);
-                    let written = self.writer().flush();
-                    self.check(written);
+                    self.write(|writer| writer.flush());
                 }
                 if let Some(line) = &mut *self.line() {
                     line.show(|| self.progress(&tracks));
@@ -157,12 +156,19 @@ impl<'a> Session<'a> {
         note(text);
     }
 
-    /// The first error ends the recording.
-    fn check(&self, written: io::Result<()>) -> bool {
-        if let Err(error) = written {
-            self.broken.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+    /// Does that to the file, unless it takes no more: the first error ends the recording, and nothing may come after
+    /// what is missing. False: it does not, or not any more.
+    fn write(&self, what: impl FnOnce(&mut dyn Writer) -> io::Result<()>) -> bool {
+        let mut writer = self.writer();
+        if self.is_broken() {
+            return false;
         }
-        !self.is_broken()
+        let written = what(&mut **writer);
+        let fine = written.is_ok();
+        if let Err(error) = written {
+            *self.broken.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        }
+        fine
     }
 
     fn is_broken(&self) -> bool {
@@ -314,9 +320,9 @@ impl<'a> Reading<'a> {
         });
         self.next = Some(first + count);
 
-        let mut writer = self.session.writer();
         let stream = self.stream;
-        let written = (|| {
+        self.tally().frames.fetch_add(count, Relaxed);
+        self.session.write(|writer| {
             if let Some(begin) = begin {
                 writer.begin(stream, begin)?;
             }
@@ -330,10 +336,7 @@ impl<'a> Reading<'a> {
             }
             writer.gap(stream, gap)?;
             writer.frames(stream, gap.position, &bytes[before..])
-        })();
-        drop(writer);
-        self.tally().frames.fetch_add(count, Relaxed);
-        self.session.check(written)
+        })
     }
 
     /// The first frames have come, so many.
@@ -375,8 +378,7 @@ impl<'a> Reading<'a> {
         if self.next.is_some() {
             let text = "the producer died".to_owned();
             let marker = Marker { position, duration: Duration::ZERO, text };
-            let written = self.session.writer().marker(self.stream, marker);
-            self.session.check(written);
+            self.session.write(|writer| writer.marker(self.stream, marker));
         }
     }
 }
