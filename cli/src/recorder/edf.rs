@@ -162,7 +162,7 @@ impl Edf {
             let why = "the file has as many data records as EDF can count";
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
         }
-        if self.first != self.after && self.after > 0 && !self.header.interrupted {
+        if self.first != self.after && !self.header.interrupted {
             self.header.interrupted = true;
             self.flush()?;
             // Before the first record that does not follow: until then it is a continuous file.

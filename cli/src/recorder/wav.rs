@@ -12,6 +12,9 @@ use annulus::SampleType;
 use std::io;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// Bytes of the chunk of broadcast files.
+const BEXT: usize = 602;
+
 pub(super) fn refuses(track: &Track) -> Option<String> {
     if track.rate < 1.0 || track.rate.fract() != 0.0 || track.rate > f64::from(u32::MAX) {
         return Some(format!("its rate is {} Hz, and that of the file a whole number", track.rate));
@@ -157,7 +160,7 @@ impl Wav {
     /// Where the samples begin.
     fn data(&self) -> u64 {
         let fmt = if self.form.channels > 2 || self.form.width > 2 { 48 } else { 24 };
-        12 + 36 + 8 + bext::LENGTH as u64 + fmt + if self.form.float { 12 } else { 0 } + 8
+        12 + 36 + 8 + BEXT as u64 + fmt + if self.form.float { 12 } else { 0 } + 8
     }
 
     fn cue(&mut self, position: u64, text: String) {
@@ -191,7 +194,7 @@ impl Origin {
     fn bext(&self, rate: f64) -> Vec<u8> {
         let Civil { year, month, day, hour, minute, second, nanosecond } = civil(self.time);
         let midnight = f64::from(hour * 3600 + minute * 60 + second) + f64::from(nanosecond) / 1e9;
-        let mut bext = vec![0; bext::LENGTH];
+        let mut bext = vec![0; BEXT];
         let mut put = |at: usize, length: usize, text: &str| {
             let bytes: Vec<u8> = text.bytes().filter(u8::is_ascii).take(length).collect();
             bext[at..at + bytes.len()].copy_from_slice(&bytes);
@@ -204,10 +207,6 @@ impl Origin {
         bext[346] = 1; // its version
         bext
     }
-}
-
-mod bext {
-    pub(super) const LENGTH: usize = 602;
 }
 
 /// Chunks begin at even places.
