@@ -353,6 +353,8 @@ def kills():
         for path in FILES.iterdir():
             path.unlink()
     end(producer)
+    # It is kept for a successor of the dead recorders, who did not get everything.
+    run("rm", "k")
     print(f"   {done} files opened; at most the last {1000 * longest / rate:.0f} ms were missing; "
           f"{sizes} had bytes after the last whole record that pyedflib wants gone (REPAIR_FILE_SIZE_IF_WRONG)")
 
