@@ -255,13 +255,25 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// ISO 8601, to the second: `2026-11-21T02:15:00Z`.
-pub(crate) fn utc(time: SystemTime) -> String {
-    let seconds = match time.duration_since(UNIX_EPOCH) {
-        Ok(after) => after.as_secs() as i64,
-        Err(before) => -(before.duration().as_secs_f64().ceil() as i64),
+/// What a calendar and a clock show, in UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Civil {
+    pub(crate) year: i64,
+    pub(crate) month: u32,
+    pub(crate) day: u32,
+    pub(crate) hour: u32,
+    pub(crate) minute: u32,
+    pub(crate) second: u32,
+    pub(crate) nanosecond: u32,
+}
+
+pub(crate) fn civil(time: SystemTime) -> Civil {
+    let nanoseconds = match time.duration_since(UNIX_EPOCH) {
+        Ok(after) => after.as_nanos() as i128,
+        Err(before) => -(before.duration().as_nanos() as i128),
     };
-    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    let seconds = nanoseconds.div_euclid(1_000_000_000) as i64;
+    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400) as u32);
     // Years that begin in March, in eras of 400, so that the leap day comes last.
     let shifted = days + 719_468;
     let (era, day) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
@@ -269,9 +281,30 @@ pub(crate) fn utc(time: SystemTime) -> String {
     let day = day - (365 * year + year / 4 - year / 100);
     let march = (5 * day + 2) / 153;
     let (day, month) = (day - (153 * march + 2) / 5 + 1, if march < 10 { march + 3 } else { march - 9 });
-    let year = year + era * 400 + i64::from(month <= 2);
-    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    Civil {
+        year: year + era * 400 + i64::from(month <= 2),
+        month: month as u32,
+        day: day as u32,
+        hour: second / 3600,
+        minute: second / 60 % 60,
+        second: second % 60,
+        nanosecond: nanoseconds.rem_euclid(1_000_000_000) as u32,
+    }
+}
+
+/// ISO 8601, to the second: `2026-11-21T02:15:00Z`.
+pub(crate) fn utc(time: SystemTime) -> String {
+    let Civil { year, month, day, hour, minute, second, .. } = civil(time);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
+/// ISO 8601, with as many digits of a second as it has: `2026-11-21T02:15:00.25Z`.
+pub(crate) fn utc_exact(time: SystemTime) -> String {
+    let (text, digits) = (utc(time), format!("{:09}", civil(time).nanosecond));
+    match digits.trim_end_matches('0') {
+        "" => text,
+        digits => format!("{}.{digits}Z", &text[..text.len() - 1]),
+    }
 }
 
 /// Where its memory is, for who opens it by itself.
@@ -295,6 +328,10 @@ mod tests {
         assert_eq!(at(1_709_251_199), "2024-02-29T23:59:59Z");
         assert_eq!(at(4_107_542_400), "2100-03-01T00:00:00Z");
         assert_eq!(at(-473_385_600), "1955-01-01T00:00:00Z");
+        let exact = |nanoseconds| utc_exact(UNIX_EPOCH + Duration::from_nanos(nanoseconds));
+        assert_eq!(exact(3_000_000_000), "1970-01-01T00:00:03Z");
+        assert_eq!(exact(3_025_000_000), "1970-01-01T00:00:03.025Z");
+        assert_eq!(utc_exact(UNIX_EPOCH - Duration::from_millis(1)), "1969-12-31T23:59:59.999Z");
     }
 
     #[test]

@@ -35,6 +35,15 @@ impl Failure {
     }
 }
 
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(text) | Self::Usage(text) => f.write_str(text),
+            Self::BrokenPipe => f.write_str("nobody reads what is written"),
+        }
+    }
+}
+
 impl From<annulus::Error> for Failure {
     fn from(error: annulus::Error) -> Self {
         Self::Failed(error.to_string())

@@ -5,6 +5,7 @@
 
 mod commands;
 mod describe;
+mod embedded;
 mod failure;
 mod feed;
 mod files;
@@ -16,7 +17,7 @@ mod plain;
 mod player;
 mod print;
 mod progress;
-mod record;
+mod recorder;
 mod sample;
 mod scope;
 mod sharing;
@@ -29,7 +30,10 @@ mod values;
 mod wave;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
-use commands::{cat, completions, demo, drain, generate, info, ls, man, mark, play, prune, push, rm, view};
+use commands::{
+    cat, completions, demo, drain, generate, info, ls, man, mark, play, prune, push, record, rm, salvage,
+    view,
+};
 use std::process::ExitCode;
 
 /// Live signals from one process to many, through a cyclic buffer in shared memory
@@ -57,6 +61,8 @@ enum Command {
     View(view::Args),
     Cat(cat::Args),
     Drain(drain::Args),
+    Record(record::Args),
+    Salvage(salvage::Args),
     Ls(ls::Args),
     Info(info::Args),
     Rm(rm::Args),
@@ -92,6 +98,8 @@ fn main() -> ExitCode {
         Command::View(args) => view::run(args),
         Command::Cat(args) => cat::run(args),
         Command::Drain(args) => drain::run(args),
+        Command::Record(args) => record::run(args),
+        Command::Salvage(args) => salvage::run(args),
         Command::Ls(args) => ls::run(args),
         Command::Info(args) => info::run(args),
         Command::Rm(args) => rm::run(args),

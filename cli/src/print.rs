@@ -20,8 +20,7 @@ pub(crate) struct Csv {
     /// `None` for frames of which nothing but the size is known.
     number: Option<SampleType>,
     frame_bytes: usize,
-    /// Whether each line says its lane.
-    lanes: bool,
+    first: First,
     header: String,
     /// For each number of a frame, if physical values are wanted.
     scales: Option<Vec<Scale>>,
@@ -29,39 +28,72 @@ pub(crate) struct Csv {
     marks: Option<Option<Info>>,
 }
 
+/// What a line begins with.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum First {
+    Position,
+    LaneAndPosition,
+    /// In seconds, with so many digits.
+    Time {
+        rate: f64,
+        digits: usize,
+    },
+}
+
 impl Csv {
     pub(crate) fn new(info: &Info, physical: bool) -> Self {
-        let number = info.format.sample_type();
         let samples = info.format.bytes().map_or(1, |bytes| info.frame_bytes / bytes);
+        let one = Self::with(info.format, &info.channels, samples, physical);
+        match &info.marks {
+            None => Self { frame_bytes: info.frame_bytes, ..one },
+            Some(name) => {
+                let signal = annulus::open(name).scope(info.scope).status().ok().map(|signal| signal.info);
+                let header = "position,at,frames,code,utc,text\n".to_owned();
+                Self { frame_bytes: info.frame_bytes, header, marks: Some(signal), ..one }
+            }
+        }
+    }
+
+    fn with(format: SampleFormat, channels: &[Channel], samples: usize, physical: bool) -> Self {
+        let number = format.sample_type();
         let mut header = "position".to_owned();
         let mut scales = Vec::new();
         for index in 0..samples {
-            let channel = info.channels.get(index);
+            let channel = channels.get(index);
             let label = match (channel, number) {
                 (Some(channel), _) => plain(&channel.label),
                 (None, Some(_)) => format!("ch{}", index + 1),
                 (None, None) => "bytes".to_owned(),
             };
-            let parts = if info.format.is_complex() { &[".re", ".im"][..] } else { &[""][..] };
+            let parts = if format.is_complex() { &[".re", ".im"][..] } else { &[""][..] };
             for part in parts {
                 header.push(',');
                 header.push_str(&quoted(&format!("{label}{part}")));
-                scales.push(Scale::new(channel, info.format, part == &".im"));
+                scales.push(Scale::new(channel, format, part == &".im"));
             }
         }
-        let marks = info.marks.as_ref().map(|name| {
-            "position,at,frames,code,utc,text".clone_into(&mut header);
-            annulus::open(name).scope(info.scope).status().ok().map(|signal| signal.info)
-        });
         header.push('\n');
         let scales = (physical && number.is_some()).then_some(scales);
-        Self { number, frame_bytes: info.frame_bytes, lanes: false, header, scales, marks }
+        let frame_bytes = samples * format.bytes().unwrap_or(1);
+        Self { number, frame_bytes, first: First::Position, header, scales, marks: None }
     }
 
     /// Of frames from all lanes of a work queue, with the lane before the position.
     pub(crate) fn of_lanes(info: &Info) -> Self {
         let one = Self::new(info, false);
-        Self { header: format!("lane,{}", one.header), lanes: true, ..one }
+        Self { header: format!("lane,{}", one.header), first: First::LaneAndPosition, ..one }
+    }
+
+    /// Of raw counts, each with its time since the first one, if there is a rate.
+    pub(crate) fn of_times(format: SampleFormat, channels: &[Channel], rate: f64) -> Self {
+        let one = Self::with(format, channels, channels.len(), false);
+        if rate <= 0.0 {
+            return one;
+        }
+        // A thousandth of a frame: whoever reads this can tell the rate, and a missing frame.
+        let digits = (rate.log10().ceil() as i32 + 3).clamp(3, 15) as usize;
+        let header = one.header.replacen("position", "time", 1);
+        Self { header, first: First::Time { rate, digits }, ..one }
     }
 
     /// The header line.
@@ -72,11 +104,15 @@ impl Csv {
     /// Appends a line for each of `frames` of `lane`, the first of which is at `position`.
     pub(crate) fn lines(&self, lane: u32, position: u64, frames: &[u8], out: &mut Vec<u8>) {
         for (frame, at) in frames.chunks_exact(self.frame_bytes).zip(position..) {
-            if self.lanes {
+            if self.first == First::LaneAndPosition {
                 out.extend_from_slice(itoa::Buffer::new().format(lane).as_bytes());
                 out.push(b',');
             }
-            out.extend_from_slice(itoa::Buffer::new().format(at).as_bytes());
+            if let First::Time { rate, digits } = self.first {
+                out.extend_from_slice(format!("{:.digits$}", at as f64 / rate).as_bytes());
+            } else {
+                out.extend_from_slice(itoa::Buffer::new().format(at).as_bytes());
+            }
             if let Some(signal) = &self.marks {
                 marker(frame, signal.as_ref(), out);
                 continue;
@@ -164,7 +200,7 @@ mod tests {
     fn csv(number: SampleType, scale: Option<Scale>) -> Csv {
         let frame_bytes = 2 * number.bytes();
         Csv {
-            lanes: false,
+            first: First::Position,
             number: Some(number),
             frame_bytes,
             header: String::new(),
@@ -194,6 +230,14 @@ mod tests {
         let scale = Scale::new(Some(&channel), SampleFormat::Real(SampleType::I16), false);
         let frames: Vec<u8> = [995_i16, 1024].iter().flat_map(|value| value.to_le_bytes()).collect();
         assert_eq!(text(&csv(SampleType::I16, Some(scale)), 0, &frames), "0,-0.145,0.0\n");
+    }
+
+    #[test]
+    fn lines_may_have_times() {
+        let csv = Csv::of_times(SampleFormat::Real(SampleType::U8), &[Channel::new("a")], 360.0);
+        assert_eq!((csv.header(), &*text(&csv, 359, &[7, 8])), ("time,a\n", "0.997222,7\n1.000000,8\n"));
+        let csv = Csv::of_times(SampleFormat::Complex(SampleType::I8), &[Channel::new("a")], 0.0);
+        assert_eq!((csv.header(), &*text(&csv, 9, &[7, 8])), ("position,a.re,a.im\n", "9,7,8\n"));
     }
 
     #[test]

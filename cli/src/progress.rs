@@ -1,4 +1,4 @@
-//! One line on the terminal that tells how far a file has been played.
+//! One line on the terminal that tells how far a file has been played, or recorded.
 
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -7,33 +7,26 @@ use std::time::{Duration, Instant};
 const OFTEN: Duration = Duration::from_millis(200);
 
 /// A line on stderr that is written over and over.
-#[derive(Debug)]
-pub(crate) struct Progress {
-    name: String,
-    rate: f64,
-    /// Frames in the file, where that is known beforehand.
-    total: Option<u64>,
-    began: Instant,
+#[derive(Debug, Default)]
+pub(crate) struct Line {
     shown: Option<Instant>,
 }
 
-impl Progress {
+impl Line {
     /// On a terminal only: elsewhere a line that is written over would be so many lines.
-    pub(crate) fn on_terminal(name: String, rate: f64, total: Option<u64>) -> Option<Self> {
-        let make = || Self { name, rate, total, began: Instant::now(), shown: None };
-        io::stderr().is_terminal().then(make)
+    pub(crate) fn on_terminal() -> Option<Self> {
+        io::stderr().is_terminal().then(Self::default)
     }
 
-    /// Tells that so many frames were played, and the position that this led to; a few times a second.
-    pub(crate) fn show(&mut self, position: u64, played: u64) {
+    /// Shows that text, a few times a second.
+    pub(crate) fn show(&mut self, text: impl FnOnce() -> String) {
         let now = Instant::now();
         if self.shown.is_some_and(|last| now.duration_since(last) < OFTEN) {
             return;
         }
         self.shown = Some(now);
-        let line = self.line(position, played, now.duration_since(self.began));
         // Without wrapping, lest a narrow terminal gets a new line each time. One that is gone is noticed elsewhere.
-        let _ = write!(io::stderr(), "\r\x1b[?7l{line}\x1b[K\x1b[?7h");
+        let _ = write!(io::stderr(), "\r\x1b[?7l{}\x1b[K\x1b[?7h", text());
     }
 
     /// Makes room for another line.
@@ -41,6 +34,36 @@ impl Progress {
         if self.shown.take().is_some() {
             let _ = write!(io::stderr(), "\r\x1b[K");
         }
+    }
+}
+
+/// How far a file has been played.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    name: String,
+    rate: f64,
+    /// Frames in the file, where that is known beforehand.
+    total: Option<u64>,
+    began: Instant,
+    shown: Line,
+}
+
+impl Progress {
+    /// As [`Line::on_terminal`].
+    pub(crate) fn on_terminal(name: String, rate: f64, total: Option<u64>) -> Option<Self> {
+        Line::on_terminal().map(|shown| Self { name, rate, total, began: Instant::now(), shown })
+    }
+
+    /// Tells that so many frames were played, and the position that this led to.
+    pub(crate) fn show(&mut self, position: u64, played: u64) {
+        let mut shown = std::mem::take(&mut self.shown);
+        shown.show(|| self.line(position, played, self.began.elapsed()));
+        self.shown = shown;
+    }
+
+    /// Makes room for another line.
+    pub(crate) fn clear(&mut self) {
+        self.shown.clear();
     }
 
     fn line(&self, position: u64, played: u64, elapsed: Duration) -> String {
@@ -60,7 +83,7 @@ impl Progress {
 }
 
 /// `1:02:03`, or `2:03` below an hour.
-fn clock(seconds: f64) -> String {
+pub(crate) fn clock(seconds: f64) -> String {
     let whole = seconds as u64;
     let (hours, minutes, seconds) = (whole / 3600, whole / 60 % 60, whole % 60);
     if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
@@ -77,7 +100,7 @@ mod tests {
             rate: 360.0,
             total,
             began: Instant::now(),
-            shown: None,
+            shown: Line::default(),
         };
         let file = progress(Some(108_000));
         let line = file.line(54_100, 54_000, Duration::from_secs(75));

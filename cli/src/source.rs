@@ -153,6 +153,22 @@ impl Source {
         }
     }
 
+    /// Reads up to `most` frames into `room`, after waiting for them if `wait` says so. A consumer's are taken out.
+    pub(crate) fn read(
+        &mut self,
+        most: usize,
+        wait: Option<Wait>,
+        room: &mut Vec<u8>,
+    ) -> Result<Frames, ReadError> {
+        room.resize(most * self.info().frame_bytes, 0);
+        match (self, wait) {
+            (Self::Observer(observer, _), Some(wait)) => observer.read(room, wait),
+            (Self::Observer(observer, _), None) => observer.try_read(room),
+            (Self::Consumer(consumer), Some(wait)) => consumer.read(room, wait),
+            (Self::Consumer(consumer), None) => consumer.try_read(room),
+        }
+    }
+
     /// Passes up to `most` frames on to `sink`, after waiting for them if `wait` says so.
     ///
     /// A consumer's frames are taken out only when the sink is done with them: if it fails, or we are killed meanwhile,

@@ -33,6 +33,14 @@ impl Stop {
         Ok(stop)
     }
 
+    /// As [`on_signals`](Self::on_signals), for a process that writes files: one that has become as large as the user's
+    /// limit allows is an error of that write, and does not kill.
+    pub(crate) fn of_a_writer() -> io::Result<Self> {
+        #[cfg(unix)]
+        flag::register(signal_hook::consts::SIGXFSZ, Arc::default())?;
+        Self::on_signals()
+    }
+
     /// For a process that draws on a terminal: raised by SIGINT and SIGTERM. When the terminal is gone, SIGHUP may
     /// kill: nothing has to be restored, and crossterm would spin.
     pub(crate) fn on_a_terminal() -> io::Result<Self> {

@@ -1,6 +1,6 @@
 //! What `gen` plays: samples as a function of their position, so that a resumed producer carries on seamlessly.
 
-use crate::record;
+use crate::embedded;
 use crate::sample::{Number, with_number};
 use annulus::{Channel, SampleType};
 use clap::ValueEnum;
@@ -80,7 +80,7 @@ pub(crate) fn channels(wave: Wave, shape: Shape) -> Vec<Channel> {
         Wave::Counter => plain(format!("ch{}", index + 1)),
         Wave::Sine | Wave::Noise => plain(format!("ch{}", index + 1)).scaled(1.0 / one, 0.0 - zero / one),
         Wave::Ecg => {
-            let mut channel = record::ecg().channel.clone();
+            let mut channel = embedded::ecg().channel.clone();
             let (zero, step) = ecg_step(shape.number);
             (channel.offset, channel.scale) = (channel.to_physical(zero), channel.scale * step);
             if step != 1.0 {
@@ -141,7 +141,7 @@ fn sine<N: Number>(shape: Shape) -> Table {
 }
 
 fn ecg<N: Number>(shape: Shape) -> Table {
-    let record = record::ecg();
+    let record = embedded::ecg();
     let (zero, step) = ecg_step(shape.number);
     let mut samples = Vec::new();
     for &count in &record.samples {

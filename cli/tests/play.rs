@@ -149,7 +149,7 @@ fn files_that_cannot_be_played_are_refused_and_say_why() {
     refuse("short.edf", &whole[..50], "it has only 50 bytes");
     refuse("empty.edf", b"", "it is empty");
     refuse("text.edf", &b"Dear diary, ".repeat(100), "it does not begin like one");
-    refuse("unknown", &b"Dear diary, ".repeat(100), "it is neither EDF, BDF nor WAV");
+    refuse("unknown", &b"Dear diary, ".repeat(100), "it is neither EDF, BDF, XDF nor WAV");
     refuse("image.wav", &whole, "it is no WAV file");
     refuse("mixed.csv", b"1,2,NA\n3,4,5\n", "a frame has numbers only");
     refuse("commas.csv", &[b','; 1 << 20], "more than a stream has channels");

@@ -56,11 +56,11 @@ def file(target, name, content):
     (folder / name).write_bytes(content)
 
 
-def edf(signals, *, width=2, reserved="", records=2, said=None, duration="1", onsets=()):
+def edf(signals, *, width=2, reserved="", records=2, said=None, duration="1", onsets=(), room=24):
     """Signals are labels and numbers of samples in a record."""
     head = b"\xffBIOSEMI" if width == 3 else b"0       "
     annotations = ("BDF" if width == 3 else "EDF") + " Annotations"
-    signals = list(signals) + ([(annotations, 24 // width)] if onsets else [])
+    signals = list(signals) + ([(annotations, room // width)] if onsets else [])
     fields = [("X X X X", 80), ("Startdate 02-MAR-2002 X X Device", 80), ("02.03.02", 8), ("14.27.00", 8),
               (256 * (len(signals) + 1), 8), (reserved, 44), (records if said is None else said, 8), (duration, 8),
               (len(signals), 4)]
@@ -73,7 +73,7 @@ def edf(signals, *, width=2, reserved="", records=2, said=None, duration="1", on
         for label, samples in signals:
             if label == annotations:
                 text = b"%s\x14\x14\0" % onsets[record].encode()
-                content += text.ljust(24 // width * width, b"\0")
+                content += text.ljust(room // width * width, b"\0")
             else:
                 content += b"".join((record * samples + at).to_bytes(width, "little") for at in range(samples))
     return content
@@ -84,6 +84,7 @@ file("edf", "two-rates", edf([("EEG Cz", 4), ("Temp", 1)]))
 file("edf", "plus", edf([("EEG Cz", 4), ("EEG Pz", 4)], reserved="EDF+C", onsets=["+0.5", "+1.5"]))
 file("edf", "interrupted", edf([("EEG Cz", 4)], reserved="EDF+D", onsets=["+0", "+7"]))
 file("edf", "not-interrupted", edf([("EEG Cz", 4)], reserved="EDF+D", onsets=["+0", "+1"]))
+file("edf", "skipped", edf([("EEG Cz", 4)], reserved="EDF+D", onsets=["+0\x14\x14\0+0.5\x150.75\x14BAD_ACQ_SKIP", "+1"], room=48))
 file("edf", "never-finished", edf([("EEG Cz", 4)], said=-1)[:-3])
 file("edf", "cut-off", edf([("EEG Cz", 4)], said=3))
 file("edf", "bdf", edf([("A1", 4), ("Status", 4)], width=3, reserved="24BIT", duration="0.25"))
@@ -111,8 +112,38 @@ file("wav", "extensible", wav(0xFFFE, 3, 16, chunk(b"data", samples), extended=1
 file("wav", "streamed", wav(1, 1, 16, chunk(b"data", samples, 0xFFFFFFFF)))
 file("wav", "long", wav(1, 1, 16, chunk(b"ds64", struct.pack("<QQQI", 0, 40, 20, 0)),
                         chunk(b"data", samples, 0xFFFFFFFF), name=b"RF64"))
+labelled = chunk(b"cue ", struct.pack("<7I", 1, 1, 3, 0, 0, 0, 3)) + chunk(
+    b"LIST", b"adtl" + chunk(b"labl", struct.pack("<I", 1) + b"47 frames missing: lapped\0"))
+file("wav", "gap", wav(1, 1, 16, chunk(b"data", samples), labelled))
 file("wav", "broadcast", wav(1, 2, 16, chunk(b"bext", bytes(320) + b"2002-03-0214:27:00" + bytes(264)),
                              chunk(b"data", samples)))
+
+
+
+def xdf_chunk(tag, content):
+    return struct.pack("<BIH", 4, len(content) + 2, tag) + content
+
+
+def xdf(number, rate, desc, *samples, name="a"):
+    """Samples are stamps, or None, and the bytes of two numbers."""
+    info = (f"<info><name>{name}</name><channel_count>2</channel_count><nominal_srate>{rate}</nominal_srate>"
+            f"<channel_format>{number}</channel_format><desc>{desc}</desc></info>")
+    body = b"".join((b"\0" if stamp is None else struct.pack("<Bd", 8, stamp)) + values for stamp, values in samples)
+    return xdf_chunk(2, struct.pack("<I", 1) + info.encode()) + xdf_chunk(3, struct.pack("<IBB", 1, 1, len(samples)) + body)
+
+
+exact = "<synchronization><can_drop_samples>true</can_drop_samples></synchronization>"
+file("xdf", "two-frames", b"XDF:" + xdf_chunk(1, b"<info/>") + xdf("int16", 100, "", (5.0, b"abcd"), (None, b"efgh")))
+file("xdf", "gap", b"XDF:" + xdf("int16", 100, exact, (5.0, b"abcd"), (5.5, b"efgh")))
+file("xdf", "complex", b"XDF:" + xdf("int16", 100, "<annulus><sample_format>cu8</sample_format></annulus><channels>"
+                                     "<channel><label>x.re</label></channel></channels>", (5.0, b"abcd")))
+file("xdf", "two-streams", b"XDF:" + xdf("double64", 10, "", (1.0, bytes(16))) + xdf_chunk(5, bytes(16)) + xdf("string", 0, ""))
+file("xdf", "cut-off", (b"XDF:" + xdf("float32", 10, "", (1.0, bytes(8))))[:-3])
+file("sigmf", "gap", b'{"global":{"core:datatype":"ri16_le","core:sample_rate":10,"core:num_channels":2},"captures":'
+     b'[{"core:sample_start":0,"core:global_index":0,"core:datetime":"2002-03-02T14:27:00.5Z"},'
+     b'{"core:sample_start":1,"core:global_index":9}],"annotations":[{}]}\0abcdefgh')
+file("sigmf", "complex", b'{"global":{"core:datatype":"cf32_be","core:sample_rate":10,"annulus:channels":'
+     b'[{"label":"x","scale":0.5,"offset":1,"digital_range":[0,1],"physical_range":[0,1]}]}}\0abcdefgh')
 
 file("csv", "as-cat-writes-it", b"position,MLII,\"a,b\"\n0,-3,7\n1,4,5\n2,6,-32768\n")
 file("csv", "complex", b"position,x.re,x.im\n7,0.1,-2.0\n8,NaN,inf\n")

@@ -1,8 +1,8 @@
 //! `annulus gen`: a producer of test signals.
 
+use crate::embedded;
 use crate::failure::{self, Failure};
 use crate::player::{PlayArgs, Player, Signal};
-use crate::record;
 use crate::values;
 use crate::wave::{self, Shape, Source, Wave};
 use annulus::{SampleFormat, SampleType};
@@ -45,7 +45,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let (format, shape) = shape(args)?;
-    let device = if args.wave == Wave::Ecg { record::ecg().device } else { "annulus gen" };
+    let device = if args.wave == Wave::Ecg { embedded::ecg().device } else { "annulus gen" };
     let limit = args.duration.map_or(u64::MAX, |time| (time.as_secs_f64() * shape.rate).round() as u64);
     let total = limit.min(args.frames.unwrap_or(u64::MAX));
     let mut play = args.play.clone();
@@ -73,7 +73,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
 /// What the options, and the wave's defaults, say about the samples.
 fn shape(args: &Args) -> Result<(SampleFormat, Shape), Failure> {
     let (number, channels, rate) = if args.wave == Wave::Ecg {
-        (SampleType::I16, 1, record::ecg().rate)
+        (SampleType::I16, 1, embedded::ecg().rate)
     } else {
         (SampleType::F32, 8, 250.0)
     };

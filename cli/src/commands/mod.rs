@@ -12,5 +12,7 @@ pub(crate) mod mark;
 pub(crate) mod play;
 pub(crate) mod prune;
 pub(crate) mod push;
+pub(crate) mod record;
 pub(crate) mod rm;
+pub(crate) mod salvage;
 pub(crate) mod view;

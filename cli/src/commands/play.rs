@@ -8,17 +8,20 @@ use crate::values;
 use annulus::SampleFormat;
 use std::path::{Path, PathBuf};
 
-/// Play a file (EDF, EDF+, BDF, WAV, CSV) as if it were acquired now
+/// Play a file (EDF, EDF+, BDF, XDF, SigMF, WAV, CSV) as if it were acquired now
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 EDF, EDF+, BDF: raw counts stay raw; the channels keep their labels, units, scales, filters; the date and time of the
-  recording become the stream's start time, taken as UTC. Nothing about the patient is kept. Annotations are skipped.
+  recording become the stream's start time, taken as UTC. Nothing about the patient is kept. Annotations are skipped,
+  but for BAD_ACQ_SKIP: what that covers is no signal, and is left out.
+XDF: a stream of numbers with a rate (--stream says which); what is written by annulus record comes back as it was.
+SigMF: the pair of files, by the name of either. Of both, gaps are told, as of EDF+D.
 WAV: PCM of 8, 16, 24 (as i32) or 32 bits, f32, f64, also RF64. --physical values are full scale, -1 to 1.
 CSV: a line for each frame, columns separated by comma, semicolon or tab. The first line has the labels if none of its
   fields is a number. A first column labelled 'position', as annulus cat writes it, or 'time' (or t, timestamp, seconds)
   is no channel. Times are in seconds, or in ms, us or ns where the label says so: Time (ms), t_us. They give the rate,
-  and are held against it, rounded as they may be: where a frame is missing the stream ends, with an error. With --rate
-  the times are not looked at.")]
+  and are held against it, rounded as they may be: where frames are missing that is told, and where it cannot be told how
+  many the stream ends, with an error. With --rate the times are not looked at.")]
 pub(crate) struct Args {
     /// The file
     file: PathBuf,
@@ -28,6 +31,9 @@ pub(crate) struct Args {
     /// Only these channels, by label or number: Fp1,Fp2; in EDF also by rate: 256Hz
     #[arg(long, value_delimiter = ',')]
     channels: Vec<String>,
+    /// Of an XDF file with several streams, the one: by its name or number
+    #[arg(long)]
+    stream: Option<String>,
     /// Start over at the end, again and again; positions go on
     #[arg(long)]
     repeat: bool,
@@ -47,6 +53,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let options = Options {
         channels: args.channels.clone(),
+        stream: args.stream.clone(),
         truncated: args.truncated,
         rate: args.rate,
         format: args.format,
@@ -66,7 +73,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     }
     let mut player = Player::new(builder, recording.format, recording.channels.clone(), rate, &args.play)?;
     player.feed.progress = Progress::on_terminal(player.feed.info().full_name(), rate, frames);
-    let mut playing = Playing { reader, path, repeat: args.repeat, block: Vec::new(), broken: None };
+    let mut playing =
+        Playing { reader, path, repeat: args.repeat, block: Vec::new(), broken: None, played: 0, told: 0 };
     player.play(&mut playing, u64::MAX)
 }
 
@@ -76,6 +84,9 @@ struct Playing {
     path: PathBuf,
     repeat: bool,
     block: Vec<u8>,
+    /// Frames so far, and gaps.
+    played: u64,
+    told: usize,
     /// What ended it in the middle of the last block, to be told when that has been played.
     broken: Option<Error>,
 }
@@ -85,6 +96,7 @@ impl Playing {
         if let Some(error) = self.broken.take() {
             return Err(error);
         }
+        let most = self.until_gap(most);
         let read = self.reader.read(most, &mut self.block);
         let whole = self.block.len() - self.block.len() % self.reader.recording().frame_bytes();
         match read {
@@ -98,13 +110,29 @@ impl Playing {
     }
 }
 
+impl Playing {
+    /// Tells the gap that is here, if there is one, and gives as many frames as there are before the next one.
+    fn until_gap(&mut self, most: usize) -> usize {
+        while let Some(gap) = self.reader.gaps().get(self.told) {
+            if gap.position > self.played {
+                return most.min(usize::try_from(gap.position - self.played).unwrap_or(most));
+            }
+            note(format!("{}: before its frame {}: {gap}", self.path.display(), gap.position + 1));
+            self.told += 1;
+        }
+        most
+    }
+}
+
 impl Signal for Playing {
     fn block(&mut self, _: u64, most: usize) -> Result<&[u8], Failure> {
         self.block.clear();
         let mut read = self.read(most);
         if read.is_ok() && self.block.is_empty() && self.repeat {
+            (self.played, self.told) = (0, 0);
             read = self.reader.rewind().and_then(|()| self.read(most));
         }
+        self.played += (self.block.len() / self.reader.recording().frame_bytes()) as u64;
         match read {
             Ok(()) => Ok(&self.block),
             Err(error) => Err(failure(&self.path, error)),

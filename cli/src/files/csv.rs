@@ -9,12 +9,13 @@ mod times;
 use self::clock::Clock;
 use self::lines::{Lines, delimiter};
 use super::choose::{self, Names};
-use super::{Error, Options, Reader, Recording};
+use super::{Cause, Error, Gap, Options, Reader, Recording};
 use crate::plain::plain;
 use crate::sample::{Number, with_number};
 use ::csv::ByteRecord;
 use annulus::{Channel, SampleFormat, SampleType};
 use std::io::{Read, Seek};
+use std::time::Duration;
 
 /// The frames of the columns that were chosen.
 #[derive(Debug)]
@@ -27,6 +28,11 @@ pub(crate) struct Csv<R> {
     /// What the first column is held against, unless it is a channel, or a time of no interest.
     clock: Option<Clock>,
     first: First,
+    /// Frames that were given so far, and those missing between them.
+    given: u64,
+    gaps: Vec<Gap>,
+    /// The line at hand comes after a gap, and was not given yet.
+    held: bool,
 }
 
 /// What the first column is.
@@ -93,22 +99,26 @@ impl<R: Read + Seek> Csv<R> {
             start_time: None,
             notes: Vec::new(),
         };
-        Ok(Self { lines, recording, number, columns, clock, first })
+        Ok(Self { lines, recording, number, columns, clock, first, given: 0, gaps: Vec::new(), held: false })
     }
 }
 
 impl<R> Csv<R> {
+    /// Whether the line at hand follows from the one before, or how many are missing between them.
+    fn missing(&mut self) -> Result<u64, String> {
+        let Some(clock) = &mut self.clock else { return Ok(0) };
+        let record = &self.lines.record;
+        let said = float(&record[0]).filter(|said| said.is_finite());
+        let said = said.ok_or_else(|| no_number(record, 0, None))?;
+        clock.follow(said).map(|()| 0).or_else(|why| {
+            let hint = if self.first == First::Position { "" } else { "; --rate plays it regardless" };
+            clock.leap(said).ok_or_else(|| format!(": {why}: frames are missing or doubled{hint}"))
+        })
+    }
+
     /// The frame that the line at hand makes; or what is wrong with that, to be said after the line's number.
     fn frame(&mut self, out: &mut Vec<u8>) -> Result<(), String> {
         let record = &self.lines.record;
-        if let Some(clock) = &mut self.clock {
-            let said = float(&record[0]).filter(|said| said.is_finite());
-            let said = said.ok_or_else(|| no_number(record, 0, None))?;
-            clock.follow(said).map_err(|why| {
-                let hint = if self.first == First::Position { "" } else { "; --rate plays it regardless" };
-                format!(": {why}: frames are missing or doubled, and gaps cannot be played yet{hint}")
-            })?;
-        }
         for &column in &self.columns {
             with_number!(self.number, N => {
                 let number: Option<N> = text(&record[column]).trim().parse().ok();
@@ -128,19 +138,41 @@ impl<R: Read + Seek + std::fmt::Debug> Reader for Csv<R> {
     }
 
     fn read(&mut self, most: usize, out: &mut Vec<u8>) -> Result<(), Error> {
-        for _ in 0..most {
-            if self.lines.next()?.is_none() {
-                break;
+        for nth in 0..most {
+            if !std::mem::take(&mut self.held) {
+                if self.lines.next()?.is_none() {
+                    break;
+                }
+                let missing = self.missing().map_err(|why| self.lines.located(&why))?;
+                if missing > 0 {
+                    let before: u64 = self.gaps.iter().filter_map(|gap| gap.missing).sum();
+                    let seconds = (self.given + before + missing) as f64 / self.recording.rate;
+                    let time = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+                    let (position, cause) = (self.given, Cause::Unknown);
+                    self.gaps.push(Gap { position, missing: Some(missing), cause, time });
+                    // What comes before a gap is given alone.
+                    if nth > 0 {
+                        self.held = true;
+                        break;
+                    }
+                }
             }
             self.frame(out).map_err(|why| self.lines.located(&why))?;
+            self.given += 1;
         }
         Ok(())
+    }
+
+    fn gaps(&self) -> &[Gap] {
+        &self.gaps
     }
 
     fn rewind(&mut self) -> Result<(), Error> {
         if let Some(clock) = &mut self.clock {
             clock.rewind();
         }
+        (self.given, self.held) = (0, false);
+        self.gaps.clear();
         self.lines.rewind()
     }
 }

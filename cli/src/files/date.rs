@@ -20,6 +20,22 @@ pub(super) fn utc(date: (i64, u32, u32), clock: (u32, u32, u32)) -> Option<Syste
     if seconds < 0 { UNIX_EPOCH.checked_sub(distance) } else { UNIX_EPOCH.checked_add(distance) }
 }
 
+/// `2026-11-21T02:15:00.25Z`
+pub(super) fn iso(text: &str) -> Option<SystemTime> {
+    let (whole, fraction) = match text.strip_suffix('Z')?.split_once('.') {
+        Some((whole, fraction)) => (whole, format!("0.{fraction}").parse::<f64>().ok()?),
+        None => (text.strip_suffix('Z')?, 0.0),
+    };
+    let (date, clock) = whole.split_once('T')?;
+    let mut date = date.split('-').map(|part| part.parse().ok());
+    let mut clock = clock.split(':').map(|part| part.parse().ok());
+    let year: u32 = date.next()??;
+    let date = (i64::from(year), date.next()??, date.next()??);
+    let time = utc(date, (clock.next()??, clock.next()??, clock.next()??))?;
+    let nanoseconds = (fraction * 1e9).round() as u64;
+    time.checked_add(Duration::from_nanos(nanoseconds))
+}
+
 fn days_in(year: i64, month: u32) -> u32 {
     match month {
         2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
@@ -32,6 +48,19 @@ fn days_in(year: i64, month: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn iso_dates_are_read() {
+        let exact =
+            |text: &str| iso(text).and_then(|time| Some(time.duration_since(UNIX_EPOCH).ok()?.as_nanos()));
+        assert_eq!(exact("1970-01-01T00:00:03Z"), Some(3_000_000_000));
+        assert_eq!(exact("1970-01-01T00:00:03.000000025Z"), Some(3_000_000_025));
+        for text in
+            ["", "Z", "1970-01-01T00:00:03", "1970-13-01T00:00:03Z", "1970-01-01 00:00:03Z", "x-y-zTa:b:cZ"]
+        {
+            assert_eq!(exact(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn dates_are_gregorian() {

@@ -7,15 +7,21 @@ mod choose;
 mod csv;
 mod date;
 mod edf;
+mod gap;
+mod sigmf;
 mod wav;
+mod xdf;
 
 pub(crate) use self::csv::Csv;
 pub(crate) use edf::Edf;
+pub(crate) use gap::{Cause, Gap};
+pub(crate) use sigmf::Sigmf;
 pub(crate) use wav::Wav;
+pub(crate) use xdf::Xdf;
 
 use annulus::{Channel, SampleFormat};
 use std::fmt;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 use std::time::SystemTime;
@@ -44,7 +50,13 @@ impl Recording {
 pub(crate) trait Reader: fmt::Debug {
     fn recording(&self) -> &Recording;
 
-    /// Appends the next frames, `most` at most; fewer only at the end.
+    /// What is missing between the frames, as far as it is known: at least up to the next frame. Positions count the
+    /// frames of the file.
+    fn gaps(&self) -> &[Gap] {
+        &[]
+    }
+
+    /// Appends the next frames, `most` at most. Fewer mean nothing, none is the end.
     fn read(&mut self, most: usize, out: &mut Vec<u8>) -> Result<(), Error>;
 
     /// Goes back to the first frame.
@@ -56,6 +68,8 @@ pub(crate) trait Reader: fmt::Debug {
 pub(crate) struct Options {
     /// Labels or numbers of the channels that are wanted; empty means all.
     pub(crate) channels: Vec<String>,
+    /// The name or number of the stream that is wanted, of several.
+    pub(crate) stream: Option<String>,
     /// A file that was cut off is read as far as it goes.
     pub(crate) truncated: bool,
     /// Of text that has no times.
@@ -103,17 +117,30 @@ pub(crate) fn open(path: &Path, options: &Options) -> Result<Box<dyn Reader>, Er
         "edf" | "bdf" | "rec" => Some(Kind::Edf),
         "wav" | "wave" | "rf64" | "bw64" => Some(Kind::Wav),
         "csv" | "tsv" | "txt" => Some(Kind::Csv),
+        "xdf" => Some(Kind::Xdf),
+        "sigmf-data" | "sigmf-meta" => Some(Kind::Sigmf),
         _ if edf::begins(&mut file)? => Some(Kind::Edf),
         _ if wav::begins(&mut file)? => Some(Kind::Wav),
+        _ if xdf::begins(&mut file)? => Some(Kind::Xdf),
         _ => None,
     };
+    if options.stream.is_some() && !matches!(kind, Some(Kind::Xdf)) {
+        return Err(Error::Usage("--stream is for XDF: other files have one".to_owned()));
+    }
     let is_text = || Error::Usage("--rate and --type are for CSV: this file says both itself".to_owned());
     match kind {
         Some(Kind::Csv) => Ok(Box::new(Csv::new(file, options)?)),
         Some(_) if options.rate.is_some() || options.format.is_some() => Err(is_text()),
         Some(Kind::Edf) => Ok(Box::new(Edf::new(file, options)?)),
         Some(Kind::Wav) => Ok(Box::new(Wav::new(file, options)?)),
-        None => Err(Error::bad("it is neither EDF, BDF nor WAV, and it does not end in .csv")),
+        Some(Kind::Xdf) => Ok(Box::new(Xdf::new(file, options)?)),
+        Some(Kind::Sigmf) => {
+            let meta = fs::read(path.with_extension("sigmf-meta"))?;
+            Ok(Box::new(Sigmf::new(&meta, File::open(path.with_extension("sigmf-data"))?, options)?))
+        }
+        None => {
+            Err(Error::bad("it is neither EDF, BDF, XDF nor WAV, and it does not end in .csv or .sigmf-data"))
+        }
     }
 }
 
@@ -121,4 +148,6 @@ enum Kind {
     Edf,
     Wav,
     Csv,
+    Xdf,
+    Sigmf,
 }

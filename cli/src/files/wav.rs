@@ -2,14 +2,16 @@
 //!
 //! The samples lie in the file as they will in the ring, so that there is next to nothing to decode.
 
+mod cues;
 #[cfg(test)]
 mod tests;
 
 use super::choose::{self, Names};
-use super::{Error, Options, Reader, Recording, date};
+use super::{Error, Gap, Options, Reader, Recording, date};
+use crate::plain::plain;
 use annulus::{Channel, SampleFormat, SampleType};
 use std::io::{self, Read, Seek, SeekFrom};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Frames are taken from the file in windows of about this many bytes.
 const WINDOW: usize = 1 << 18;
@@ -35,6 +37,7 @@ pub(crate) struct Wav<R> {
     offsets: Vec<usize>,
     data: u64,
     frames: u64,
+    gaps: Vec<Gap>,
     /// The next frame.
     next: u64,
     window: Vec<u8>,
@@ -57,9 +60,12 @@ impl<R: Read + Seek> Wav<R> {
         let length = file.seek(SeekFrom::End(0))?;
         let chunks = Chunks::find(&mut file, length)?;
         let form = chunks.form.ok_or_else(|| Error::bad("it has no 'fmt ' chunk before its samples"))?;
+        let origin = chunks.origin.unwrap_or_default().with_fraction(form.rate);
         let mut notes = Vec::new();
         let frames = chunks.data.frames(form.frame as u64, options.truncated, &mut notes)?;
 
+        let after = chunks.data.start + frames * form.frame as u64;
+        let gaps = cues::gaps(&mut file, after, length, frames, form.rate)?;
         let names = |index| {
             let label = label(index, form.channels);
             Names { verbatim: label.clone(), label, group: String::new() }
@@ -76,8 +82,8 @@ impl<R: Read + Seek> Wav<R> {
                 channels: chosen.iter().map(channel).collect(),
                 rate: form.rate,
                 frames: Some(frames),
-                device: String::new(),
-                start_time: chunks.start_time,
+                device: origin.device,
+                start_time: origin.start_time,
                 notes,
             },
             file,
@@ -86,6 +92,7 @@ impl<R: Read + Seek> Wav<R> {
             offsets: chosen.iter().map(|index| index * form.width).collect(),
             data: chunks.data.start,
             frames,
+            gaps,
             next: 0,
             window: Vec::new(),
         })
@@ -95,6 +102,10 @@ impl<R: Read + Seek> Wav<R> {
 impl<R: Read + Seek + std::fmt::Debug> Reader for Wav<R> {
     fn recording(&self) -> &Recording {
         &self.recording
+    }
+
+    fn gaps(&self) -> &[Gap] {
+        &self.gaps
     }
 
     fn read(&mut self, most: usize, out: &mut Vec<u8>) -> Result<(), Error> {
@@ -130,7 +141,7 @@ impl<R: Read + Seek + std::fmt::Debug> Reader for Wav<R> {
 /// What came before the samples, and where they are.
 struct Chunks {
     form: Option<Form>,
-    start_time: Option<SystemTime>,
+    origin: Option<Origin>,
     data: Data,
 }
 
@@ -148,7 +159,7 @@ impl Chunks {
         }
         // Whether the header was completed when the recording ended.
         let complete = u64::from(word(&first, 4)) + 8 >= length;
-        let (mut form, mut start_time, mut long) = (None, None, None);
+        let (mut form, mut origin, mut long) = (None, None, None);
         let mut at = 12;
         for _ in 0..MOST_CHUNKS {
             let mut head = [0; 8];
@@ -172,7 +183,7 @@ impl Chunks {
                     _ if endless => None,
                     (bytes, _) => Some(u64::from(bytes)),
                 };
-                return Ok(Self { form, start_time, data: Data { start: body, there, said } });
+                return Ok(Self { form, origin, data: Data { start: body, there, said } });
             }
             if u64::from(bytes) > there {
                 return Err(Error::bad("it was cut off before its samples"));
@@ -186,7 +197,7 @@ impl Chunks {
                     let whole = |at| u64::from(word(part, at)) | u64::from(word(part, at + 4)) << 32;
                     long = Some(Long { file: whole(0), data: whole(8) });
                 }
-                b"bext" if part.len() == 346 => start_time = originated(&part[320..338]),
+                b"bext" if part.len() == 346 => origin = Some(Origin::read(part)),
                 _ => {}
             }
             // Chunks begin at even places.
@@ -294,6 +305,39 @@ impl Form {
         }
         let (channels, frame) = (usize::from(channels), usize::from(frame));
         Ok(Self { channels, rate: f64::from(rate), width, frame, number, scale, offset })
+    }
+}
+
+/// What a broadcast file says about its recording.
+#[derive(Debug, Default)]
+struct Origin {
+    device: String,
+    start_time: Option<SystemTime>,
+    /// Frames since midnight.
+    since_midnight: u64,
+}
+
+impl Origin {
+    fn read(bext: &[u8]) -> Self {
+        let device = String::from_utf8_lossy(&bext[256..288]);
+        // A recorder that does not know what it records says its own name.
+        let device = plain(device.trim_end_matches('\0')).trim().to_owned();
+        Self {
+            device: if device == "annulus" { String::new() } else { device },
+            start_time: originated(&bext[320..338]),
+            since_midnight: u64::from(word(bext, 338)) | u64::from(word(bext, 342)) << 32,
+        }
+    }
+
+    /// The date and the time are whole seconds; the frames since midnight tell the rest, if they mean the same second.
+    fn with_fraction(mut self, rate: f64) -> Self {
+        let since_midnight = self.since_midnight as f64 / rate;
+        self.start_time = self.start_time.map(|time| {
+            let seconds = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() % 86_400);
+            let fraction = since_midnight - seconds as f64;
+            if (0.0..1.0).contains(&fraction) { time + Duration::from_secs_f64(fraction) } else { time }
+        });
+        self
     }
 }
 

@@ -87,7 +87,7 @@ fn channel_c_of_the_sine_has_c_hertz() {
 
 #[test]
 fn the_ecg_is_in_millivolts_in_every_type() {
-    let record = record::ecg();
+    let record = embedded::ecg();
     for number in ALL {
         let shape = Shape { channels: 1, rate: 360.0, ..shape(number, false) };
         let channel = channels(Wave::Ecg, shape).remove(0);

@@ -1,9 +1,9 @@
 //! The demo's acquisition process: plays the recorded ECG into a stream, at its true rate.
 
 use super::report::Account;
+use crate::embedded;
 use crate::failure::Failure;
 use crate::pace::Pace;
-use crate::record;
 #[cfg(unix)]
 use crate::stop::SIGHUP;
 use crate::stop::{SIGINT, Stop};
@@ -30,7 +30,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         SIGHUP,
     ])?;
     end_with_parent(stop.clone());
-    let record = record::ecg();
+    let record = embedded::ecg();
     let mut producer = annulus::create(&args.name)
         .channels([record.channel.clone()])
         .rate(record.rate)

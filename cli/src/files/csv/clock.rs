@@ -9,6 +9,9 @@
 /// More lines than this do not go into one judgement.
 const MOST: usize = 4096;
 
+/// How far from a whole number of steps a gap may be, in steps.
+const LEAP: f64 = 0.25;
+
 /// The first column, line by line.
 #[derive(Clone, Debug)]
 pub(super) struct Clock {
@@ -101,6 +104,21 @@ impl Clock {
         }
         self.last = Some(Last { first, said, low, high });
         Ok(())
+    }
+
+    /// How many lines are missing before the next one, which says that and does not [follow](Self::follow); goes on after
+    /// it. `None` where that cannot be told.
+    pub(super) fn leap(&mut self, said: f64) -> Option<u64> {
+        let last = self.last.filter(|_| self.lines == 1)?;
+        let steps = (said - last.said) / self.step;
+        let whole = steps.round();
+        let missing =
+            ((2.0..1e15).contains(&whole) && (steps - whole).abs() <= LEAP).then(|| whole as u64 - 1);
+        if missing.is_some() {
+            self.last = None;
+            let _ = self.follow(said);
+        }
+        missing
     }
 
     fn broken(&self, last: f64, said: f64) -> String {

@@ -3,6 +3,7 @@
 use super::lines::LONGEST;
 use super::*;
 use std::io::Cursor;
+use std::time::Duration;
 
 type File<'a> = Csv<Cursor<&'a [u8]>>;
 
@@ -23,8 +24,11 @@ fn why(error: Error) -> String {
 }
 
 fn values(file: &mut File) -> Result<Vec<f64>, String> {
-    let mut bytes = Vec::new();
-    file.read(usize::MAX, &mut bytes).map_err(why)?;
+    let (mut bytes, mut before) = (Vec::new(), usize::MAX);
+    while bytes.len() != before {
+        before = bytes.len();
+        file.read(usize::MAX, &mut bytes).map_err(why)?;
+    }
     let number = file.number;
     Ok(with_number!(number, N => bytes.chunks_exact(N::BYTES).map(|one| N::read(one).to_f64()).collect()))
 }
@@ -145,8 +149,16 @@ fn times_may_be_coarser_than_the_frames() {
         }
         for missing in [700, 1501, 2222] {
             let gap = table(rate, 3000, Some(missing));
-            let why = open(&gap, &options(None, "")).and_then(|mut file| values(&mut file)).unwrap_err();
-            assert!(why.ends_with("; --rate plays it regardless"), "{rate} {missing}: {why}");
+            let mut file = open(&gap, &options(None, ""));
+            match file.as_mut().map_err(|why| why.clone()).and_then(values) {
+                // At a millisecond each line tells how many are missing.
+                Ok(values) => {
+                    let gaps: Vec<_> =
+                        file.unwrap().gaps().iter().map(|gap| (gap.position, gap.missing)).collect();
+                    assert_eq!((rate, values.len(), gaps), (1000.0, 3000, vec![(missing.into(), Some(1))]));
+                }
+                Err(why) => assert!(why.ends_with("; --rate plays it regardless"), "{rate} {missing}: {why}"),
+            }
             assert_eq!(values(&mut open(&gap, &options(Some(rate), "")).unwrap()).unwrap().len(), 3000);
         }
     }
@@ -156,18 +168,34 @@ fn times_may_be_coarser_than_the_frames() {
 }
 
 #[test]
-fn gaps_are_not_passed_over() {
-    let read = |text: &str, rate| values(&mut open(text, &options(rate, "")).unwrap());
-    let lost = read("position,x\n5,1\n6,2\n9,3\n", Some(5.0)).unwrap_err();
-    assert!(lost.starts_with("line 4: the first column goes from 6 to 9 instead of 7"), "{lost}");
+fn gaps_are_told() {
+    let read = |text: &str, rate| {
+        let mut file = open(text, &options(rate, "")).unwrap();
+        let values = values(&mut file)?;
+        let gaps: Vec<_> = file.gaps().iter().map(|gap| (gap.position, gap.missing, gap.time)).collect();
+        Ok::<_, String>((values.len(), gaps))
+    };
+    let gap =
+        |position, missing, milliseconds| (position, Some(missing), Duration::from_millis(milliseconds));
+    assert_eq!(read("position,x\n5,1\n6,2\n9,3\n", Some(5.0)), Ok((3, vec![gap(2, 2, 800)])));
+    let twice = "position,x\n5,1\n7,2\n9,3\n10,4\n";
+    assert_eq!(read(twice, Some(5.0)), Ok((4, vec![gap(1, 1, 400), gap(2, 1, 800)])));
+    let mut file = open(twice, &options(Some(5.0), "")).unwrap();
+    let mut out = Vec::new();
+    file.read(100, &mut out).unwrap();
+    assert_eq!((out.len(), file.gaps().len()), (8, 1), "what comes before a gap is given alone");
+    file.rewind().unwrap();
+    assert_eq!((values(&mut file).unwrap().len(), file.gaps().len()), (4, 2));
+    let pause: String = (0..50).map(|at| format!("{},0\n", if at < 40 { at } else { at + 7 })).collect();
+    assert_eq!(read(&format!("t,x\n{pause}"), None), Ok((50, vec![gap(40, 7, 47_000)])));
+    assert_eq!(read(&format!("t,x\n{pause}"), Some(1.0)), Ok((50, vec![])), "the user's rate counts");
+    let slip = format!("t,x\n{}46.5,0\n", (0..40).map(|at| format!("{at}.0,0\n")).collect::<String>());
+    let lost = read(&slip, None).unwrap_err();
+    assert!(lost.starts_with("line 42: the first column goes from 39 to 46.5 instead of 40"), "{lost}");
+    assert!(lost.ends_with("; --rate plays it regardless"), "{lost}");
     assert!(read("position,x\n5,1\n5,2\n", Some(5.0)).unwrap_err().starts_with("line 3:"));
     let none = read("position,x\n5,1\nnan,2\n", Some(5.0)).unwrap_err();
     assert_eq!(none, "line 3, column 1: 'nan' is no number");
-    let pause: String = (0..50).map(|at| format!("{},0\n", if at < 40 { at } else { at + 7 })).collect();
-    let lost = read(&format!("t,x\n{pause}"), None).unwrap_err();
-    assert!(lost.starts_with("line 42: the first column goes from 39 to 47 instead of 40"), "{lost}");
-    assert!(lost.ends_with("; --rate plays it regardless"), "{lost}");
-    assert!(read(&format!("t,x\n{pause}"), Some(1.0)).is_ok(), "the user's rate counts");
     let mut again = open("position,x\n5,1\n6,2\n", &options(Some(5.0), "")).unwrap();
     assert!(values(&mut again).is_ok());
     again.rewind().unwrap();

@@ -2,18 +2,19 @@
 //! other's.
 
 mod header;
-mod onsets;
+mod runs;
 mod signals;
 #[cfg(test)]
 mod tests;
 
 use self::header::Header;
+use self::runs::Runs;
 use self::signals::{channel, names, one_rate};
 use super::choose;
-use super::{Error, Options, Reader, Recording};
+use super::{Error, Gap, Options, Reader, Recording};
 use annulus::{SampleFormat, SampleType};
 use std::io::{self, Read, Seek, SeekFrom};
-use std::time::Duration;
+use std::ops::Range;
 
 /// Frames are taken from the file in windows of about this many bytes.
 const WINDOW: usize = 1 << 18;
@@ -28,13 +29,16 @@ pub(crate) struct Edf<R> {
     /// Where the data begin.
     data: u64,
     record_bytes: u64,
-    /// Frames in a record, and in all.
+    /// Frames in a record.
     per_record: u64,
-    frames: u64,
+    /// Frames of the file that are signal, and what is missing between them.
+    runs: Vec<Range<u64>>,
+    gaps: Vec<Gap>,
     /// Where each channel's samples begin in a record.
     offsets: Vec<u64>,
-    /// The next frame to be taken from the file.
+    /// The next frame to be taken from the file, and the run that it is in.
     next: u64,
+    run: usize,
     /// Frames that were taken, of which the first so many bytes were given on.
     window: Vec<u8>,
     given: usize,
@@ -76,12 +80,17 @@ impl<R: Read + Seek> Edf<R> {
         let chosen = choose::choose(&options.channels, &signals.iter().map(all).collect::<Vec<_>>())?;
         let chosen: Vec<usize> = chosen.into_iter().map(|index| signals[index]).collect();
         let per_record = one_rate(&header, &chosen)?;
-        let frames = records.checked_mul(per_record).ok_or_else(too_much)?;
+        records.checked_mul(per_record).ok_or_else(too_much)?;
         let rate = per_record as f64 / header.duration;
         if !rate.is_finite() || rate <= 0.0 {
             return Err(Error::Bad(format!("{per_record} samples in {} s are no rate", header.duration)));
         }
-        if annotations > 0 {
+        let runs = Runs::read(&mut file, &header, &layout, records, per_record)?;
+        let frames = runs.frames;
+        if frames == 0 {
+            return Err(Error::bad("its annotations say that none of its samples are signal"));
+        }
+        if runs.texts {
             let many = if annotations == 1 { "1 signal" } else { &format!("{annotations} signals") };
             notes.push(format!("{many} of annotations skipped"));
         }
@@ -93,12 +102,8 @@ impl<R: Read + Seek> Edf<R> {
                 Error::Bad(format!("signal {} ('{label}'): {why}", index + 1))
             })?);
         }
-        let first = onsets::first(&mut file, &header, &layout, records)?;
-        if header.interrupted {
-            onsets::contiguous(&mut file, &header, &layout, records, per_record)?;
-        }
-        let start_time =
-            header.start_time.zip(first.or(Some(Duration::ZERO))).and_then(|(at, late)| at.checked_add(late));
+        let late = runs.first.unwrap_or_default();
+        let start_time = header.start_time.and_then(|at| at.checked_add(late));
         let number = if header.width == 2 { SampleType::I16 } else { SampleType::I32 };
         Ok(Self {
             file,
@@ -115,9 +120,11 @@ impl<R: Read + Seek> Edf<R> {
             data: header.bytes,
             record_bytes: layout.record_bytes,
             per_record,
-            frames,
+            next: runs.runs[0].start,
+            runs: runs.runs,
+            gaps: runs.gaps,
+            run: 0,
             offsets: chosen.iter().map(|&index| layout.offsets[index]).collect(),
-            next: 0,
             window: Vec::new(),
             given: 0,
             samples: Vec::new(),
@@ -127,9 +134,14 @@ impl<R: Read + Seek> Edf<R> {
     /// Takes the next window of frames from the file, from one record; none at the end.
     fn fill(&mut self) -> io::Result<()> {
         let frame_bytes = self.recording.frame_bytes();
+        if self.next == self.runs[self.run].end && self.run + 1 < self.runs.len() {
+            self.run += 1;
+            self.next = self.runs[self.run].start;
+        }
         let (record, at) = (self.next / self.per_record, self.next % self.per_record);
         let most = ((WINDOW / frame_bytes).max(1) as u64).min(self.per_record - at);
-        let count = most.min(self.frames - self.next) as usize;
+        let left = self.runs[self.run].end - self.next;
+        let count = most.min(left) as usize;
         self.window.resize(count * frame_bytes, 0);
         self.given = 0;
         if count == 0 {
@@ -162,6 +174,10 @@ impl<R: Read + Seek + std::fmt::Debug> Reader for Edf<R> {
         &self.recording
     }
 
+    fn gaps(&self) -> &[Gap] {
+        &self.gaps
+    }
+
     fn read(&mut self, most: usize, out: &mut Vec<u8>) -> Result<(), Error> {
         let mut left = most.saturating_mul(self.recording.frame_bytes());
         while left > 0 {
@@ -181,7 +197,7 @@ impl<R: Read + Seek + std::fmt::Debug> Reader for Edf<R> {
     }
 
     fn rewind(&mut self) -> Result<(), Error> {
-        self.next = 0;
+        (self.next, self.run) = (self.runs[0].start, 0);
         self.window.clear();
         self.given = 0;
         Ok(())

@@ -1,9 +1,10 @@
 //! Every count comes as it is in the file, and every lie of a header is an error that names it.
 
 use super::*;
+use crate::files::Cause;
 use make::{Edf as Made, Signal as MadeSignal};
 use std::io::Cursor;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 #[path = "../../../tests/common/edf.rs"]
 mod make;
@@ -133,22 +134,58 @@ fn annotations_are_skipped_and_tell_the_fraction_of_the_start() {
     assert_eq!(why(&alone), "it has no signals, only annotations");
 }
 
+/// Each gap: after how many frames, and how many are missing.
+fn gaps(file: &File) -> Vec<(u64, u64, Cause)> {
+    file.gaps().iter().map(|gap| (gap.position, gap.missing.unwrap(), gap.cause)).collect()
+}
+
 #[test]
-fn interrupted_files_are_played_only_if_they_are_not() {
+fn interrupted_files_tell_their_gaps() {
+    let open = |made: &Made| open(made.bytes(), &Options::default()).unwrap();
     let whole = ["+0", "+1", "+2", "+3.000", "+4.004", "+5", "+6"];
-    assert!(open(two().plus("EDF+D", &whole).bytes(), &Options::default()).is_ok(), "within half a sample");
-    let gap = ["+0", "+1", "+2", "+3", "+10", "+11", "+12"];
-    let gap = two().plus("EDF+D", &gap);
-    assert!(why(&gap).contains("data record 5 begins at 10 s instead of 4 s"), "{}", why(&gap));
+    assert_eq!(gaps(&open(&two().plus("EDF+D", &whole))), [], "within half a sample");
+    let gap = two().plus("EDF+D", &["+0.5", "+1.5", "+2.5", "+3.5", "+10.5", "+11.5", "+12.6"]);
+    let mut file = open(&gap);
+    assert_eq!(gaps(&file), [(400, 600, Cause::Unknown), (600, 10, Cause::Unknown)]);
+    assert_eq!(file.gaps()[1].time, Duration::from_millis(12_100));
+    assert_eq!(counts(&rest(&mut file, 64)), interleaved(&gap.signals));
     // Shifts of less than half a sample each, that add up.
     let drift = ["+0", "+1.004", "+2.008", "+3.012", "+4.016", "+5.02", "+6.024"];
-    assert!(why(&two().plus("EDF+D", &drift)).contains("data record 3 begins"));
+    assert_eq!(
+        gaps(&open(&two().plus("EDF+D", &drift))),
+        [(200, 1, Cause::Unknown), (400, 1, Cause::Unknown)]
+    );
+    let back = two().plus("EDF+D", &["+0", "+1", "+1.9", "+3", "+4", "+5", "+6"]);
+    assert!(why(&back).contains("data record 3 begins at 1.9 s, before"), "{}", why(&back));
     let mut silent = two().plus("EDF+D", &whole);
     silent.annotations[2] = b"Lights off".to_vec();
     assert!(why(&silent).contains("nothing says when data record 3 begins"), "{}", why(&silent));
     let mut without = two();
     without.reserved = "EDF+D".to_owned();
     assert!(why(&without).contains("nothing says when data record 1 begins"), "{}", why(&without));
+}
+
+#[test]
+fn what_is_no_signal_is_left_out() {
+    let mut made = two().plus("EDF+C", &["+0", "+1", "+2", "+3", "+4", "+5", "+6"]);
+    let skip = |onset: &str, duration: &str, text: &str| {
+        format!("{onset}\x14\x14\0{onset}\x15{duration}\x14BAD_ACQ_SKIP {text}\x14\0").into_bytes()
+    };
+    // Told in the record before, over its end, and twice; and at the end.
+    made.annotations[1] = skip("+2.5", "0.75", "75 frames missing: lapped");
+    made.annotations[2] = skip("+3", "0.5", "");
+    made.annotations[1][..2].copy_from_slice(b"+1");
+    made.annotations[1][2..5].copy_from_slice(b"\x14\x14\0");
+    made.annotations[2][..2].copy_from_slice(b"+2");
+    made.annotations[6] = b"+6\x14\x14\0+6.1\x150.9\x14BAD_ACQ_SKIP\x14\0".to_vec();
+    let mut file = open(made.bytes(), &Options::default()).unwrap();
+    assert_eq!(gaps(&file), [(250, 100, Cause::Lapped)]);
+    let all = interleaved(&made.signals);
+    let real = [&all[..500], &all[700..1220]].concat();
+    assert_eq!(file.recording.frames, Some(510));
+    assert_eq!(counts(&rest(&mut file, 33)), real);
+    file.rewind().unwrap();
+    assert_eq!(counts(&rest(&mut file, 10_000)), real);
 }
 
 #[test]

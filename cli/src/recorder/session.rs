@@ -1,0 +1,384 @@
+//! From streams into a file: a thread reads each stream, and one brings the file up to date and tells how it goes.
+
+use super::{Begin, Marker, Track, Writer};
+use crate::failure::{self, Failure, note};
+use crate::files::{Cause, Gap};
+use crate::names::Stream;
+use crate::progress::{Line, clock};
+use crate::source::Source;
+use crate::stop::{SLICE, Stop};
+use annulus::{Frames, ProducerState, ReadError, Wait, monotonic_ns};
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+/// How often the file is brought up to date: a recorder that is killed has lost no more.
+const UPDATES: Duration = Duration::from_millis(250);
+
+/// How often we look whether there is something to do.
+const LOOKS: Duration = Duration::from_millis(20);
+
+/// Frames are read in blocks of about so many bytes, and in so much time.
+const BLOCK: usize = 256 << 10;
+const PART: f64 = 0.02;
+
+/// Where to stop, if not at the end of the stream.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Limit {
+    pub(crate) frames: Option<u64>,
+    /// Of signal; of a stream without a rate, of our own clock.
+    pub(crate) duration: Option<Duration>,
+}
+
+/// A stream that is recorded.
+#[derive(Debug)]
+pub(crate) struct Take {
+    pub(crate) name: Stream,
+    pub(crate) source: Source,
+    pub(crate) limit: Limit,
+    /// Wait for frames that are to come; else only what is there now.
+    pub(crate) follow: bool,
+    /// The stream's own start time counts, not when we record.
+    pub(crate) as_recorded: bool,
+    /// How long ago the last frame that is there was pushed.
+    pub(crate) age: Duration,
+}
+
+/// A recording that is being made.
+#[derive(Debug)]
+pub(crate) struct Session<'a> {
+    path: &'a Path,
+    stop: &'a Stop,
+    writer: Mutex<Box<dyn Writer>>,
+    broken: Mutex<Option<io::Error>>,
+    tallies: Vec<Tally>,
+    /// On a terminal.
+    line: Mutex<Option<Line>>,
+}
+
+/// What has come of a stream.
+#[derive(Debug, Default)]
+struct Tally {
+    frames: AtomicU64,
+    lost: AtomicU64,
+    restarts: AtomicU64,
+}
+
+impl<'a> Session<'a> {
+    pub(crate) fn new(path: &'a Path, stop: &'a Stop, writer: Box<dyn Writer>, streams: usize) -> Self {
+        let tallies = (0..streams).map(|_| Tally::default()).collect();
+        let line = Mutex::new(Line::on_terminal());
+        Self { path, stop, writer: Mutex::new(writer), broken: Mutex::new(None), tallies, line }
+    }
+
+    /// Records until all streams have ended, their limits are reached, the user has had enough, or the file takes no
+    /// more. It is valid then.
+    pub(crate) fn run(self, takes: Vec<Take>) -> Result<(), Failure> {
+        let tracks: Vec<Track> = takes.iter().map(|take| Track::of(take.source.info())).collect();
+        let done = thread::scope(|threads| {
+            let session = &self;
+            let reading: Vec<_> = takes
+                .into_iter()
+                .enumerate()
+                .map(|(stream, take)| threads.spawn(move || Reading::new(session, stream, take).record()))
+                .collect();
+            let (mut updated, mut begun) = (Instant::now(), false);
+            while !reading.iter().all(thread::ScopedJoinHandle::is_finished) {
+                thread::sleep(LOOKS);
+                // The first frames are in the file at once.
+                if updated.elapsed() >= UPDATES || (!begun && self.frames() > 0) {
+                    (updated, begun) = (Instant::now(), self.frames() > 0);
+                    self.write(|writer| writer.flush());
+                }
+                if let Some(line) = &mut *self.line() {
+                    line.show(|| self.progress(&tracks));
+                }
+            }
+            failure::first(reading)
+        });
+        if let Some(line) = &mut *self.line() {
+            line.clear();
+        }
+        self.end(&tracks, done.map(drop))
+    }
+
+    fn end(self, tracks: &[Track], done: Result<(), Failure>) -> Result<(), Failure> {
+        let (frames, path) = (self.frames(), self.path.display());
+        let broken = self.broken.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut writer = self.writer.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if frames == 0 {
+            writer.discard();
+            let why = done.err().map_or_else(|| "no frames came".to_owned(), |failure| failure.to_string());
+            return Err(Failure::Failed(format!("{path}: {why}: nothing was recorded")));
+        }
+        // What a sample did to the file does not concern those before it; a file that takes no more is done.
+        let usable = broken.as_ref().is_none_or(|error| error.kind() == io::ErrorKind::InvalidData);
+        let finished = if usable { writer.finish() } else { Ok(()) };
+        for (track, tally) in tracks.iter().zip(&self.tallies) {
+            let [frames, lost, restarts] =
+                [&tally.frames, &tally.lost, &tally.restarts].map(|count| count.load(Relaxed));
+            note(format!("{}: {frames} frames, {lost} lost, {restarts} restarts", track.name));
+        }
+        match broken.or(finished.err()) {
+            // It took nothing at all.
+            Some(error) if writer.bytes() == 0 => {
+                writer.discard();
+                Err(Failure::Failed(format!("{path}: {error}: nothing was recorded")))
+            }
+            Some(error) => {
+                let state = "what is in it is whole and can be read";
+                Err(Failure::Failed(format!("{path}: {error}; the recording ends here, {state}")))
+            }
+            None => {
+                note(format!("{path}: {}", size(writer.bytes())));
+                done
+            }
+        }
+    }
+
+    fn writer(&self) -> MutexGuard<'_, Box<dyn Writer>> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn line(&self) -> MutexGuard<'_, Option<Line>> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the user something in a line of its own.
+    fn note(&self, text: String) {
+        let mut line = self.line();
+        if let Some(line) = &mut *line {
+            line.clear();
+        }
+        note(text);
+    }
+
+    /// Does that to the file, unless it takes no more: the first error ends the recording, and nothing may come after
+    /// what is missing. False: it does not, or not any more.
+    fn write(&self, what: impl FnOnce(&mut dyn Writer) -> io::Result<()>) -> bool {
+        let mut writer = self.writer();
+        if self.is_broken() {
+            return false;
+        }
+        let written = what(&mut **writer);
+        let fine = written.is_ok();
+        if let Err(error) = written {
+            *self.broken.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        }
+        fine
+    }
+
+    fn is_broken(&self) -> bool {
+        self.broken.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    fn frames(&self) -> u64 {
+        self.tallies.iter().map(|tally| tally.frames.load(Relaxed)).sum()
+    }
+
+    fn progress(&self, tracks: &[Track]) -> String {
+        let (track, tally) = (&tracks[0], &self.tallies[0]);
+        let frames = tally.frames.load(Relaxed);
+        let name = if tracks.len() > 1 {
+            format!("{} and {} more", track.name, tracks.len() - 1)
+        } else {
+            track.name.clone()
+        };
+        let long =
+            if track.rate > 0.0 { clock(frames as f64 / track.rate) } else { format!("{frames} frames") };
+        let lost: u64 = self.tallies.iter().map(|tally| tally.lost.load(Relaxed)).sum();
+        let bytes = size(self.writer().bytes());
+        format!("{name}   {long}   {} Hz   {lost} lost   {bytes}", track.rate)
+    }
+}
+
+/// `12.3 MB`
+fn size(bytes: u64) -> String {
+    let kilo = bytes as f64 / 1e3;
+    match bytes {
+        0..1_000_000 => format!("{kilo:.1} kB"),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", kilo / 1e3),
+        _ => format!("{:.2} GB", kilo / 1e6),
+    }
+}
+
+/// A thread's work.
+struct Reading<'a> {
+    session: &'a Session<'a>,
+    stream: usize,
+    take: Take,
+    /// The next frame's position, once there was one.
+    next: Option<u64>,
+    /// When the first frame was sampled, by the monotonic clock.
+    began: f64,
+    deadline: Option<Instant>,
+    /// Whether the producer had left when we last looked.
+    left: bool,
+    /// Where a new producer begins, if that is still to come.
+    restart: Option<u64>,
+}
+
+impl<'a> Reading<'a> {
+    fn new(session: &'a Session<'a>, stream: usize, take: Take) -> Self {
+        let rated = take.source.info().rate > 0.0;
+        let deadline = take.limit.duration.filter(|_| !rated).map(|time| Instant::now() + time);
+        Self { session, stream, take, next: None, began: 0.0, deadline, left: false, restart: None }
+    }
+
+    fn tally(&self) -> &'a Tally {
+        &self.session.tallies[self.stream]
+    }
+
+    fn record(mut self) -> Result<(), Failure> {
+        let source = &mut self.take.source;
+        let until =
+            if self.take.follow { u64::MAX } else { source.position().saturating_add(source.available()) };
+        let info = self.take.source.info().clone();
+        let most = self.most(info.rate);
+        let part = ((info.rate * PART) as u64).clamp(1, (info.capacity / 8).max(1));
+        let block = ((BLOCK / info.frame_bytes) as u64).max(part);
+        let mut room = Vec::new();
+        while !self.session.stop.raised() && !self.session.is_broken() {
+            let left = most - self.tally().frames.load(Relaxed);
+            let now = block.min(left).min(until.saturating_sub(self.take.source.position()));
+            if now == 0 || self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                break;
+            }
+            let wait = Wait::new().frames(part.min(now)).timeout(SLICE);
+            match self.take.source.read(now as usize, self.take.follow.then_some(wait), &mut room) {
+                Ok(frames) => {
+                    let bytes = &room[..frames.frames * info.frame_bytes];
+                    if !self.write(frames, bytes) {
+                        break;
+                    }
+                }
+                Err(ReadError::Timeout) => self.look_for_producer(),
+                // The next read begins where that led to.
+                Err(ReadError::Lapped { .. }) => {}
+                Err(ReadError::ProducerGone { pid, position }) => self.gone(pid, position),
+                Err(ReadError::Empty | ReadError::Ended { .. }) => break,
+                Err(ReadError::Replaced) => {
+                    self.session.note(format!(
+                        "{}: the stream was replaced or removed: its recording ends here",
+                        self.take.name
+                    ));
+                    break;
+                }
+                Err(error) => return Err(Failure::Failed(format!("{}: {error}", self.take.name))),
+            }
+        }
+        Ok(())
+    }
+
+    /// Frames at most.
+    fn most(&self, rate: f64) -> u64 {
+        let Limit { frames, duration } = self.take.limit;
+        let long = duration.filter(|_| rate > 0.0).map(|time| (time.as_secs_f64() * rate).round() as u64);
+        frames.unwrap_or(u64::MAX).min(long.unwrap_or(u64::MAX))
+    }
+
+    /// How long ago the frame was sampled that so many others are behind, those included that are still in the ring.
+    fn age(&mut self, behind: u64) -> Duration {
+        let rate = self.take.source.info().rate;
+        let behind = behind + self.take.source.available();
+        let frames = if rate > 0.0 {
+            Duration::try_from_secs_f64(behind as f64 / rate).unwrap_or_default()
+        } else {
+            Duration::ZERO
+        };
+        frames + self.take.age
+    }
+
+    /// False: the file takes no more.
+    fn write(&mut self, frames: Frames, bytes: &[u8]) -> bool {
+        let (first, count) = (frames.first_position, frames.frames as u64);
+        if let Some(restart) = frames.restarted {
+            self.tally().restarts.fetch_add(1, Relaxed);
+            self.session.note(format!(
+                "{}: a new producer carries on at position {}",
+                self.take.name, restart.position
+            ));
+            self.restart = Some(restart.position);
+        }
+        let begin = self.next.is_none().then(|| self.begin(first, count));
+        let lapped = first.saturating_sub(self.next.unwrap_or(first - frames.lost_before.min(first)));
+        if lapped > 0 {
+            self.tally().lost.fetch_add(lapped, Relaxed);
+            self.session
+                .note(format!("{}: lost {lapped} frames before position {first}: lapped", self.take.name));
+        }
+        let lapped =
+            (lapped > 0 && begin.is_none()).then(|| self.gap(first, Some(lapped), Cause::Lapped, count));
+        // Where the recording begins, nothing is missing before it.
+        let here = self.restart.take_if(|at| *at < first + count).filter(|at| *at > first || begin.is_none());
+        let restart = here.map(|at| {
+            let at = at.max(first);
+            self.gap(at, None, Cause::Restart, first + count - at)
+        });
+        self.next = Some(first + count);
+
+        let stream = self.stream;
+        self.tally().frames.fetch_add(count, Relaxed);
+        self.session.write(|writer| {
+            if let Some(begin) = begin {
+                writer.begin(stream, begin)?;
+            }
+            if let Some(gap) = &lapped {
+                writer.gap(stream, gap)?;
+            }
+            let Some(gap) = &restart else { return writer.frames(stream, first, bytes) };
+            let before = (gap.position - first) as usize * (bytes.len() / count.max(1) as usize);
+            if before > 0 {
+                writer.frames(stream, first, &bytes[..before])?;
+            }
+            writer.gap(stream, gap)?;
+            writer.frames(stream, gap.position, &bytes[before..])
+        })
+    }
+
+    /// The first frames have come, so many.
+    fn begin(&mut self, position: u64, count: u64) -> Begin {
+        let age = self.age(count);
+        self.began = monotonic_ns() as f64 / 1e9 - age.as_secs_f64();
+        let now = SystemTime::now();
+        let live = now.checked_sub(age).unwrap_or(now);
+        let info = self.take.source.info();
+        let recorded = info.start_time.filter(|_| self.take.as_recorded).and_then(|start| {
+            let after = if info.rate > 0.0 { position as f64 / info.rate } else { 0.0 };
+            start.checked_add(Duration::try_from_secs_f64(after).ok()?)
+        });
+        Begin { position, time: recorded.unwrap_or(live), clock: self.began }
+    }
+
+    /// Before `position`, which so many frames of the block begin with.
+    fn gap(&mut self, position: u64, missing: Option<u64>, cause: Cause, count: u64) -> Gap {
+        let age = self.age(count).as_secs_f64();
+        let time = monotonic_ns() as f64 / 1e9 - age - self.began;
+        Gap { position, missing, cause, time: Duration::try_from_secs_f64(time).unwrap_or_default() }
+    }
+
+    /// One that leaves without finishing makes no noise; say it once.
+    fn look_for_producer(&mut self) {
+        let left = self.take.source.producer() == ProducerState::Left;
+        if left && !self.left {
+            self.session.note(format!(
+                "{}: the producer left; waiting for the next one (Ctrl-C ends)",
+                self.take.name
+            ));
+        }
+        self.left = left;
+    }
+
+    fn gone(&self, pid: u32, position: u64) {
+        let what = format!("the producer, process {pid}, died at position {position}");
+        self.session.note(format!("{}: {what}; waiting for the next one (Ctrl-C ends)", self.take.name));
+        if self.next.is_some() {
+            let text = "the producer died".to_owned();
+            let marker = Marker { position, duration: Duration::ZERO, text };
+            self.session.write(|writer| writer.marker(self.stream, marker));
+        }
+    }
+}
