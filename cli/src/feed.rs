@@ -1,6 +1,7 @@
 //! A command's end of a stream that it produces: the ring it makes, how blocks get in, how it ends.
 
 use crate::failure::{Failure, note};
+use crate::files::Gap;
 use crate::progress::Progress;
 use crate::sharing::Sharing;
 use crate::stop::{SLICE, Stop};
@@ -155,6 +156,15 @@ impl Feed {
             self.tell_breach();
         }
         Ok(())
+    }
+
+    /// Tells readers what is missing before the next frame.
+    pub(crate) fn gap(&mut self, gap: &Gap) -> Result<(), Failure> {
+        let told = match gap.missing {
+            Some(frames) => self.producer.gap(frames),
+            None => self.producer.clock_reset(),
+        };
+        told.map_err(|error| Failure::Failed(format!("{}: {error}", self.name())))
     }
 
     /// A recorder that stands still is told of once, and what it lost in all at the end.

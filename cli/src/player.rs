@@ -2,6 +2,7 @@
 
 use crate::failure::Failure;
 use crate::feed::{Feed, RingArgs};
+use crate::files::Gap;
 use crate::pace::Pace;
 use crate::values::{Span, Speed};
 use annulus::{Builder, Channel, SampleFormat};
@@ -23,6 +24,11 @@ pub(crate) struct PlayArgs {
 pub(crate) trait Signal {
     /// The next frames, `most` at most, the first of which gets that position. None: it is over.
     fn block(&mut self, position: u64, most: usize) -> Result<&[u8], Failure>;
+
+    /// What is missing right before the next frames; asked until there is nothing more.
+    fn gap(&mut self) -> Option<Gap> {
+        None
+    }
 }
 
 /// A block that is pushed at once may not be larger than this many bytes.
@@ -80,6 +86,9 @@ impl Player {
             let most = (*chunk).min(total - feed.pushed());
             if most == 0 {
                 break;
+            }
+            while let Some(gap) = signal.gap() {
+                feed.gap(&gap)?;
             }
             let block = signal.block(feed.position(), most as usize)?;
             if block.is_empty() {

@@ -2,7 +2,9 @@
 
 use crate::failure::{Failure, note};
 use crate::names::Stream;
-use annulus::{Consumer, Error, Frames, Info, Kind, Observer, ProducerState, ReadError, Start, Wait};
+use annulus::{
+    Clock, Consumer, Error, Frames, Gap, Info, Kind, Observer, ProducerState, ReadError, Start, Wait,
+};
 
 /// How to read a stream.
 #[derive(Clone, Copy, Debug)]
@@ -143,6 +145,21 @@ impl Source {
         match self {
             Self::Observer(observer, _) => observer.available(),
             Self::Consumer(consumer) => consumer.available(),
+        }
+    }
+
+    /// What the source did not deliver before and among the frames that were read last.
+    pub(crate) fn gaps(&self) -> &[Gap] {
+        match self {
+            Self::Observer(observer, _) => observer.gaps(),
+            Self::Consumer(consumer) => consumer.gaps(),
+        }
+    }
+
+    pub(crate) fn clock(&self) -> Option<Clock> {
+        match self {
+            Self::Observer(observer, _) => observer.clock(),
+            Self::Consumer(consumer) => consumer.clock(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! `annulus play`: a recorded file as a live stream.
 
 use crate::failure::{Failure, note};
-use crate::files::{self, Error, Options, Reader};
+use crate::files::{self, Error, Gap, Options, Reader};
 use crate::player::{PlayArgs, Player, Signal};
 use crate::progress::Progress;
 use crate::values;
@@ -96,7 +96,9 @@ impl Playing {
         if let Some(error) = self.broken.take() {
             return Err(error);
         }
-        let most = self.until_gap(most);
+        let most = self
+            .next_gap()
+            .map_or(most, |gap| most.min(usize::try_from(gap.position - self.played).unwrap_or(most)));
         let read = self.reader.read(most, &mut self.block);
         let whole = self.block.len() - self.block.len() % self.reader.recording().frame_bytes();
         match read {
@@ -111,20 +113,20 @@ impl Playing {
 }
 
 impl Playing {
-    /// Tells the gap that is here, if there is one, and gives as many frames as there are before the next one.
-    fn until_gap(&mut self, most: usize) -> usize {
-        while let Some(gap) = self.reader.gaps().get(self.told) {
-            if gap.position > self.played {
-                return most.min(usize::try_from(gap.position - self.played).unwrap_or(most));
-            }
-            note(format!("{}: before its frame {}: {gap}", self.path.display(), gap.position + 1));
-            self.told += 1;
-        }
-        most
+    /// Behind what was played.
+    fn next_gap(&self) -> Option<&Gap> {
+        self.reader.gaps().get(self.told..)?.iter().find(|gap| gap.position > self.played)
     }
 }
 
 impl Signal for Playing {
+    fn gap(&mut self) -> Option<Gap> {
+        let gap = *self.reader.gaps().get(self.told).filter(|gap| gap.position <= self.played)?;
+        note(format!("{}: before its frame {}: {gap}", self.path.display(), gap.position + 1));
+        self.told += 1;
+        Some(gap)
+    }
+
     fn block(&mut self, _: u64, most: usize) -> Result<&[u8], Failure> {
         self.block.clear();
         let mut read = self.read(most);

@@ -22,6 +22,8 @@ pub(crate) enum Cause {
     Device,
     /// The producer was succeeded by another one.
     Restart,
+    /// The device's time began anew.
+    Reset,
     /// They were overwritten before they were read.
     Lapped,
     /// Nobody says.
@@ -29,8 +31,12 @@ pub(crate) enum Cause {
 }
 
 impl Cause {
-    const ALL: [(Self, &str); 3] =
-        [(Self::Device, "device loss"), (Self::Restart, "restart"), (Self::Lapped, "lapped")];
+    const ALL: [(Self, &str); 4] = [
+        (Self::Device, "device loss"),
+        (Self::Restart, "restart"),
+        (Self::Reset, "device reset"),
+        (Self::Lapped, "lapped"),
+    ];
 
     /// What a text that [`Gap`]'s display wrote says about it.
     pub(crate) fn named_in(text: &str) -> Self {

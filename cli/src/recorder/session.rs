@@ -10,7 +10,7 @@ use crate::stop::{SLICE, Stop};
 use annulus::{Frames, ProducerState, ReadError, Wait, monotonic_ns};
 use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
@@ -64,7 +64,13 @@ pub(crate) struct Session<'a> {
 struct Tally {
     frames: AtomicU64,
     lost: AtomicU64,
+    missing: AtomicU64,
     restarts: AtomicU64,
+    /// Positions that the recording has: from, to.
+    from: AtomicU64,
+    to: AtomicU64,
+    /// Nothing more comes.
+    done: AtomicBool,
 }
 
 impl<'a> Session<'a> {
@@ -118,9 +124,11 @@ impl<'a> Session<'a> {
         let usable = broken.as_ref().is_none_or(|error| error.kind() == io::ErrorKind::InvalidData);
         let finished = if usable { writer.finish() } else { Ok(()) };
         for (track, tally) in tracks.iter().zip(&self.tallies) {
-            let [frames, lost, restarts] =
-                [&tally.frames, &tally.lost, &tally.restarts].map(|count| count.load(Relaxed));
-            note(format!("{}: {frames} frames, {lost} lost, {restarts} restarts", track.name));
+            let [frames, lost, missing, restarts] =
+                [&tally.frames, &tally.lost, &tally.missing, &tally.restarts]
+                    .map(|count| count.load(Relaxed));
+            let missing = if missing > 0 { format!(", {missing} missing") } else { String::new() };
+            note(format!("{}: {frames} frames, {lost} lost, {restarts} restarts{missing}", track.name));
         }
         match broken.or(finished.err()) {
             // It took nothing at all.
@@ -217,15 +225,19 @@ struct Reading<'a> {
     deadline: Option<Instant>,
     /// Whether the producer had left when we last looked.
     left: bool,
-    /// Where a new producer begins, if that is still to come.
-    restart: Option<u64>,
+}
+
+/// Something between two frames.
+enum Event {
+    Gap(Gap),
+    Marker(Marker),
 }
 
 impl<'a> Reading<'a> {
     fn new(session: &'a Session<'a>, stream: usize, take: Take) -> Self {
         let rated = take.source.info().rate > 0.0;
         let deadline = take.limit.duration.filter(|_| !rated).map(|time| Instant::now() + time);
-        Self { session, stream, take, next: None, began: 0.0, deadline, left: false, restart: None }
+        Self { session, stream, take, next: None, began: 0.0, deadline, left: false }
     }
 
     fn tally(&self) -> &'a Tally {
@@ -233,6 +245,12 @@ impl<'a> Reading<'a> {
     }
 
     fn record(mut self) -> Result<(), Failure> {
+        let done = self.read();
+        self.tally().done.store(true, Relaxed);
+        done
+    }
+
+    fn read(&mut self) -> Result<(), Failure> {
         let source = &mut self.take.source;
         let until =
             if self.take.follow { u64::MAX } else { source.position().saturating_add(source.available()) };
@@ -301,7 +319,6 @@ impl<'a> Reading<'a> {
                 "{}: a new producer carries on at position {}",
                 self.take.name, restart.position
             ));
-            self.restart = Some(restart.position);
         }
         let begin = self.next.is_none().then(|| self.begin(first, count));
         let lapped = first.saturating_sub(self.next.unwrap_or(first - frames.lost_before.min(first)));
@@ -310,41 +327,71 @@ impl<'a> Reading<'a> {
             self.session
                 .note(format!("{}: lost {lapped} frames before position {first}: lapped", self.take.name));
         }
-        let lapped =
-            (lapped > 0 && begin.is_none()).then(|| self.gap(first, Some(lapped), Cause::Lapped, count));
+        let mut events = Vec::new();
         // Where the recording begins, nothing is missing before it.
-        let here = self.restart.take_if(|at| *at < first + count).filter(|at| *at > first || begin.is_none());
-        let restart = here.map(|at| {
-            let at = at.max(first);
-            self.gap(at, None, Cause::Restart, first + count - at)
-        });
+        if lapped > 0 && begin.is_none() {
+            events.push((first, Event::Gap(self.gap(first, Some(lapped), Cause::Lapped, count))));
+        }
+        for gap in self.take.source.gaps().to_vec() {
+            if gap.position > first || begin.is_none() {
+                let at = gap.position.max(first);
+                events.push((at, self.event(&gap, at, first + count - at)));
+            }
+        }
         self.next = Some(first + count);
 
         let stream = self.stream;
         self.tally().frames.fetch_add(count, Relaxed);
-        self.session.write(|writer| {
+        let written = self.session.write(|writer| {
             if let Some(begin) = begin {
                 writer.begin(stream, begin)?;
             }
-            if let Some(gap) = &lapped {
-                writer.gap(stream, gap)?;
+            let frame = bytes.len() / count.max(1) as usize;
+            let mut at = first;
+            for (position, event) in events {
+                if position > at {
+                    let before = (at - first) as usize * frame..(position - first) as usize * frame;
+                    writer.frames(stream, at, &bytes[before])?;
+                    at = position;
+                }
+                match event {
+                    Event::Gap(gap) => writer.gap(stream, &gap)?,
+                    Event::Marker(marker) => writer.marker(stream, marker)?,
+                }
             }
-            let Some(gap) = &restart else { return writer.frames(stream, first, bytes) };
-            let before = (gap.position - first) as usize * (bytes.len() / count.max(1) as usize);
-            if before > 0 {
-                writer.frames(stream, first, &bytes[..before])?;
+            writer.frames(stream, at, &bytes[(at - first) as usize * frame..])
+        });
+        if begin.is_some() {
+            self.tally().from.store(first, Relaxed);
+        }
+        self.tally().to.store(first + count, Relaxed);
+        written
+    }
+
+    /// What the stream says of its source, before the frame `at`, which so many frames of the block begin with.
+    fn event(&mut self, gap: &annulus::Gap, at: u64, count: u64) -> Event {
+        let (missing, cause) = match gap.cause {
+            annulus::Cause::UtcStep { ns } => {
+                let text = format!("UTC was set by {:+.3} s", ns as f64 / 1e9);
+                return Event::Marker(Marker { position: at, duration: Duration::ZERO, text });
             }
-            writer.gap(stream, gap)?;
-            writer.frames(stream, gap.position, &bytes[before..])
-        })
+            annulus::Cause::Restart { .. } => (None, Cause::Restart),
+            annulus::Cause::DeviceReset => (None, Cause::Reset),
+            _ => (gap.missing, Cause::Device),
+        };
+        self.tally().missing.fetch_add(missing.unwrap_or(0), Relaxed);
+        let gap = self.gap(at, missing, cause, count);
+        if cause != Cause::Restart {
+            self.session.note(format!("{}: before position {at}: {gap}", self.take.name));
+        }
+        Event::Gap(gap)
     }
 
     /// The first frames have come, so many.
     fn begin(&mut self, position: u64, count: u64) -> Begin {
-        let age = self.age(count);
-        self.began = monotonic_ns() as f64 / 1e9 - age.as_secs_f64();
-        let now = SystemTime::now();
-        let live = now.checked_sub(age).unwrap_or(now);
+        self.began = self.sampled(position, count);
+        let (now, age) = (SystemTime::now(), monotonic_ns() as f64 / 1e9 - self.began);
+        let live = Duration::try_from_secs_f64(age).ok().and_then(|age| now.checked_sub(age)).unwrap_or(now);
         let info = self.take.source.info();
         let recorded = info.start_time.filter(|_| self.take.as_recorded).and_then(|start| {
             let after = if info.rate > 0.0 { position as f64 / info.rate } else { 0.0 };
@@ -353,10 +400,20 @@ impl<'a> Reading<'a> {
         Begin { position, time: recorded.unwrap_or(live), clock: self.began }
     }
 
+    /// When the frame at `position` was sampled, in seconds of the monotonic clock: as the stream's clock says, if it knows;
+    /// else from so many frames that are behind it.
+    fn sampled(&mut self, position: u64, behind: u64) -> f64 {
+        match self.take.source.clock() {
+            Some(clock) if clock.since() <= position && clock.rate_sigma().is_finite() => {
+                clock.time_of(position).monotonic_ns as f64 / 1e9
+            }
+            _ => monotonic_ns() as f64 / 1e9 - self.age(behind).as_secs_f64(),
+        }
+    }
+
     /// Before `position`, which so many frames of the block begin with.
     fn gap(&mut self, position: u64, missing: Option<u64>, cause: Cause, count: u64) -> Gap {
-        let age = self.age(count).as_secs_f64();
-        let time = monotonic_ns() as f64 / 1e9 - age - self.began;
+        let time = self.sampled(position, count) - self.began;
         Gap { position, missing, cause, time: Duration::try_from_secs_f64(time).unwrap_or_default() }
     }
 
