@@ -2,6 +2,7 @@
 
 mod common;
 
+use annulus::Channel;
 use common::{Done, Place, Running, assert_counts, rows, until};
 use portable_pty::{CommandBuilder, PtySize, native_pty_system};
 use rustix::process::Signal;
@@ -448,6 +449,41 @@ fn a_file_that_takes_no_more_is_valid() {
         assert!(rows.len() > 3000 && rows.len() < frames, "{form}: {}", rows.len());
         assert_counts(&rows, 2, 15);
     }
+}
+
+#[test]
+fn a_sample_that_is_not_what_was_promised_ends_it() {
+    let place = Place::new();
+    let files = Files::new(&place);
+    let amplifier =
+        Channel::new("Fp1").unit("V").kind("EEG").scaled(0.1875 / 8_388_608.0, 0.0).significant_bits(24);
+    let stream = annulus::create("a").directory(place.path()).channels([amplifier]).rate(1000.0).keep(true);
+    let mut producer = stream.producer::<i32>().unwrap();
+    let fine: Vec<i32> = (0..250).map(|at| (at - 125) * 67_108).collect();
+    producer.push(&fine).unwrap();
+    producer.push(&[8_388_608, 1, 2, 3]).unwrap();
+    producer.finish();
+    for form in ["bdf", "wav"] {
+        let file = files.path(&format!("a.{form}"));
+        let done = place.run(&format!("record a -o {file}"));
+        assert_eq!(done.status.code(), Some(1), "{}", done.stderr);
+        assert!(
+            done.stderr.contains("24 bits are enough, but 'Fp1' is 8388608 at position 250"),
+            "{}",
+            done.stderr
+        );
+        let (back, _) = played(&place, &file, "");
+        let values: Vec<i32> = rows(&back).iter().map(|(_, values)| values[0] as i32).collect();
+        assert_eq!(values, fine, "{form}");
+    }
+    let file = files.path("a.edf");
+    let refused = place.run(&format!("record a -o {file}"));
+    assert!(refused.stderr.contains("; .bdf, .xdf, .wav, .sigmf, .csv can"), "{}", refused.stderr);
+    // Volts that small have no digits in a header.
+    place.output(&format!("play {} --name b --speed max --keep", files.path("a.bdf")));
+    let channel = &place.info("b").unwrap()["channels"][0];
+    assert_eq!((&channel["unit"], &channel["kind"]), (&"uV".into(), &"EEG".into()));
+    assert!((channel["scale"].as_f64().unwrap() * 8_388_608.0 / 187_500.0 - 1.0).abs() < 1e-6);
 }
 
 #[test]
