@@ -167,6 +167,7 @@ impl<T: Pod> Producer<T> {
         if frames > 0 {
             self.note(ledger::DEVICE, frames)?;
             self.time.lost(self.ring.position(), frames);
+            self.looks_at = self.ring.position() + 1;
         }
         Ok(())
     }
@@ -179,6 +180,7 @@ impl<T: Pod> Producer<T> {
     pub fn clock_reset(&mut self) -> Result<(), PushError> {
         self.note(ledger::DEVICE_RESET, 0)?;
         self.time.begin(&self.info, self.ring.position());
+        self.looks_at = self.ring.position() + 1;
         Ok(())
     }
 
