@@ -52,3 +52,62 @@ fn what_happens_is_kept_beside_the_signal() {
     assert!(csv.lines().nth(1).unwrap().starts_with("0,,30,-7,"), "{csv}");
     place.run("rm ecg.markers");
 }
+
+#[test]
+fn markers_are_in_the_recording() {
+    let place = Place::new();
+    let signal = place.generate("ecg", "--wave counter --type i16 --rate 1000 --retain 30s");
+    place.run("mark ecg eyes-closed --at 120 --frames 30 --code -7");
+    place.run("mark ecg far-away --at 100000000");
+    let file = |ending: &str| place.path().join(format!("x.{ending}"));
+    let record = |ending: &str, names: &str| {
+        let done =
+            place.run(&format!("record {names} --from oldest --frames 500 -o {}", file(ending).display()));
+        let expected = if ending == "csv" { "not kept" } else { "recorded, too" };
+        assert!(
+            done.stderr.contains(&format!("ecg.markers@v1: its markers are {expected}")),
+            "{}",
+            done.stderr
+        );
+        if ending != "csv" {
+            assert!(done.stderr.contains("1 markers lie behind the end"), "{}", done.stderr);
+        }
+    };
+    let holds = |ending: &str, text: &[u8]| {
+        let bytes = std::fs::read(file(ending)).unwrap();
+        bytes.windows(text.len()).any(|window| window == text)
+    };
+    for ending in ["edf", "bdf", "xdf", "wav", "sigmf", "csv"] {
+        record(ending, "ecg");
+    }
+    // In EDF times count from a whole second, which the first record lies behind.
+    let after = |ending: &str, text: &str| -> f64 {
+        let bytes: String = std::fs::read(file(ending)).unwrap().into_iter().map(char::from).collect();
+        let onset = |up_to: usize| bytes[bytes[..up_to].rfind('+').unwrap()..up_to].parse::<f64>().unwrap();
+        onset(bytes.find(text).unwrap()) - onset(bytes.find("\x14\x14").unwrap())
+    };
+    for ending in ["edf", "bdf"] {
+        let seconds = after(ending, "\x150.03\x14eyes-closed (-7)\x14");
+        assert!((seconds - 0.12).abs() < 1e-6, "{ending}: {seconds}");
+    }
+    assert!(holds("xdf", b"eyes-closed (-7)") && holds("wav", b"eyes-closed (-7)"));
+    let meta: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(file("sigmf-meta")).unwrap()).unwrap();
+    let found = &meta["annotations"][0];
+    assert_eq!(
+        (&found["core:sample_start"], &found["core:sample_count"]),
+        (&120.into(), &30.into()),
+        "{meta}"
+    );
+    assert_eq!(found["core:comment"], "eyes-closed (-7)");
+
+    // They may be named, but not alone.
+    std::fs::remove_file(file("edf")).unwrap();
+    record("edf", "ecg ecg.markers");
+    let refused =
+        place.command(&format!("record ecg.markers -o {}", file("bdf").display())).output().unwrap();
+    let why = String::from_utf8(refused.stderr).unwrap();
+    assert!(!refused.status.success() && why.contains("are markers of ecg@v1: name that, too"), "{why}");
+    signal.interrupt();
+    place.run("rm ecg.markers");
+}

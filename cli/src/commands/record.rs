@@ -2,11 +2,11 @@
 
 use crate::failure::{Failure, note};
 use crate::names::{Place, Stream};
-use crate::recorder::{self, Form, Limit, Session, Take, Track};
+use crate::recorder::{self, Form, Limit, Marks, Session, Take, Track};
 use crate::source::{Lane, Reading, Source};
 use crate::stop::Stop;
 use crate::values;
-use annulus::{Error, Kind, ProducerState, Start, Status};
+use annulus::{Error, Kind, Marker, ProducerState, Scope, Start, Status};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -107,15 +107,18 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         Ok((name, status))
     };
     let streams = args.names.iter().map(named).collect::<Result<Vec<_>, _>>()?;
+    let (marking, streams): (Vec<_>, Vec<_>) =
+        streams.into_iter().partition(|(_, status)| status.info.marks.is_some());
     let tracks: Vec<Track> = streams.iter().map(|(_, status)| Track::of(&status.info)).collect();
     Form::of(&args.into.output)?.check(&tracks)?;
+    let marks = marks(&streams, marking)?;
     let mut takes = Vec::new();
     for (name, status) in streams {
         let source = attach(&name, &status, args.from, args.lane)?;
         let as_recorded = args.into.as_recorded;
         takes.push(Take { name, source, limit, follow: true, as_recorded, age: Duration::ZERO });
     }
-    args.into.record(takes, &stop)
+    args.into.record(takes, marks, &stop)
 }
 
 impl Into {
@@ -124,15 +127,54 @@ impl Into {
     }
 
     /// Records these, and says what the file cannot hold of them.
-    pub(super) fn record(&self, takes: Vec<Take>, stop: &Stop) -> Result<(), Failure> {
+    pub(super) fn record(&self, takes: Vec<Take>, marks: Vec<Marks>, stop: &Stop) -> Result<(), Failure> {
         let tracks: Vec<Track> = takes.iter().map(|take| Track::of(take.source.info())).collect();
         let (writer, notes) = recorder::create(&self.output, &tracks, self.force)?;
         notes.into_iter().for_each(note);
+        for one in &marks {
+            let kept = Form::of(&self.output)?.keeps_markers();
+            note(format!(
+                "{}: its markers are {}",
+                one.name,
+                if kept { "recorded, too" } else { "not kept: this form has no place for them" }
+            ));
+        }
         for take in takes.iter().filter(|take| take.as_recorded && take.source.info().start_time.is_none()) {
             note(format!("{}: it does not say when its signal began: the recording begins now", take.name));
         }
-        Session::new(&self.output, stop, writer, takes.len()).run(takes)
+        Session::new(&self.output, stop, writer, takes.len()).run(takes, marks)
     }
+}
+
+/// The markers of these signals: the streams that were named, and all others that say that they are.
+pub(super) fn marks(
+    signals: &[(Stream, Status)],
+    named: Vec<(Stream, Status)>,
+) -> Result<Vec<Marks>, Failure> {
+    let of = |marks: &str| signals.iter().position(|(_, status)| status.info.full_name() == marks);
+    let mut all: Vec<(Stream, usize)> = Vec::new();
+    for (name, status) in named {
+        let marked = status.info.marks.unwrap_or_default();
+        let why = || Failure::Usage(format!("{name} are markers of {marked}: name that, too"));
+        let stream = of(&marked).ok_or_else(why)?;
+        all.push((name, stream));
+    }
+    let scope = signals.first().map_or(Scope::User, |(_, status)| status.info.scope);
+    for listed in annulus::list(scope)? {
+        let Ok(status) = listed.status else { continue };
+        let stream = status.info.marks.as_deref().and_then(of);
+        let name = Stream::named_as(&status.info);
+        if let Some(stream) = stream
+            && all.iter().all(|(other, _)| other.to_string() != name.to_string())
+        {
+            all.push((name, stream));
+        }
+    }
+    let open = |(name, stream): (Stream, usize)| {
+        let observer = name.open().start(Start::Oldest).unseated().observer::<Marker>()?;
+        Ok(Marks { name, observer, signal: signals[stream].0.clone(), stream })
+    };
+    all.into_iter().map(open).collect()
 }
 
 /// The way of reading that loses least.

@@ -31,8 +31,10 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     }
     let reading = Reading { start: Some(Start::Oldest), tap: true, recorder: false, lane: args.lane };
     let source = Source::open(&name, reading).map_err(Source::failure)?;
+    let signals = [(name.clone(), status.clone())];
+    let marks = super::record::marks(&signals, Vec::new())?;
     let as_recorded = args.into.as_recorded();
     let limit = Limit::default();
     let take = Take { name, source, limit, follow: false, as_recorded, age: status.seen };
-    args.into.record(vec![take], &stop)
+    args.into.record(vec![take], marks, &stop)
 }

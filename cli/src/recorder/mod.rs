@@ -8,12 +8,14 @@ mod bits;
 mod csv;
 mod edf;
 mod growing;
+mod marking;
 mod session;
 mod sigmf;
 mod timeline;
 mod wav;
 mod xdf;
 
+pub(crate) use marking::Marks;
 pub(crate) use session::{Limit, Session, Take};
 
 use crate::failure::Failure;
@@ -170,6 +172,11 @@ impl Form {
             return Err(Failure::Usage(format!("{}: {mine} cannot hold it: {why}; {can}", track.name)));
         }
         Ok(())
+    }
+
+    /// Whether it has a place for what happened.
+    pub(crate) fn keeps_markers(self) -> bool {
+        self != Self::Csv
     }
 
     fn ending(self) -> &'static str {

@@ -1,5 +1,6 @@
 //! From streams into a file: a thread reads each stream, and one brings the file up to date and tells how it goes.
 
+use super::marking::{Marking, Marks};
 use super::{Begin, Marker, Track, Writer};
 use crate::failure::{self, Failure, note};
 use crate::files::{Cause, Gap};
@@ -7,7 +8,7 @@ use crate::names::Stream;
 use crate::progress::{Line, clock};
 use crate::source::Source;
 use crate::stop::{SLICE, Stop};
-use annulus::{Frames, ProducerState, ReadError, Wait, monotonic_ns};
+use annulus::{Frames, Info, ProducerState, ReadError, Wait, monotonic_ns};
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -61,16 +62,16 @@ pub(crate) struct Session<'a> {
 
 /// What has come of a stream.
 #[derive(Debug, Default)]
-struct Tally {
+pub(super) struct Tally {
     frames: AtomicU64,
     lost: AtomicU64,
     missing: AtomicU64,
     restarts: AtomicU64,
     /// Positions that the recording has: from, to.
-    from: AtomicU64,
-    to: AtomicU64,
+    pub(super) from: AtomicU64,
+    pub(super) to: AtomicU64,
     /// Nothing more comes.
-    done: AtomicBool,
+    pub(super) done: AtomicBool,
 }
 
 impl<'a> Session<'a> {
@@ -82,8 +83,9 @@ impl<'a> Session<'a> {
 
     /// Records until all streams have ended, their limits are reached, the user has had enough, or the file takes no
     /// more. It is valid then.
-    pub(crate) fn run(self, takes: Vec<Take>) -> Result<(), Failure> {
+    pub(crate) fn run(self, takes: Vec<Take>, marks: Vec<Marks>) -> Result<(), Failure> {
         let tracks: Vec<Track> = takes.iter().map(|take| Track::of(take.source.info())).collect();
+        let infos: Vec<Info> = takes.iter().map(|take| take.source.info().clone()).collect();
         let done = thread::scope(|threads| {
             let session = &self;
             let reading: Vec<_> = takes
@@ -91,6 +93,11 @@ impl<'a> Session<'a> {
                 .enumerate()
                 .map(|(stream, take)| threads.spawn(move || Reading::new(session, stream, take).record()))
                 .collect();
+            let marking = marks.into_iter().map(|marks| {
+                let info = infos[marks.stream].clone();
+                threads.spawn(move || Marking::new(session, marks, info).record())
+            });
+            let marking: Vec<_> = marking.collect();
             let (mut updated, mut begun) = (Instant::now(), false);
             while !reading.iter().all(thread::ScopedJoinHandle::is_finished) {
                 thread::sleep(LOOKS);
@@ -103,7 +110,7 @@ impl<'a> Session<'a> {
                     line.show(|| self.progress(&tracks));
                 }
             }
-            failure::first(reading)
+            failure::first(reading.into_iter().chain(marking).collect())
         });
         if let Some(line) = &mut *self.line() {
             line.clear();
@@ -147,6 +154,10 @@ impl<'a> Session<'a> {
         }
     }
 
+    pub(super) fn tally(&self, stream: usize) -> &Tally {
+        &self.tallies[stream]
+    }
+
     fn writer(&self) -> MutexGuard<'_, Box<dyn Writer>> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -156,7 +167,7 @@ impl<'a> Session<'a> {
     }
 
     /// Tells the user something in a line of its own.
-    fn note(&self, text: String) {
+    pub(super) fn note(&self, text: String) {
         let mut line = self.line();
         if let Some(line) = &mut *line {
             line.clear();
@@ -166,7 +177,7 @@ impl<'a> Session<'a> {
 
     /// Does that to the file, unless it takes no more: the first error ends the recording, and nothing may come after
     /// what is missing. False: it does not, or not any more.
-    fn write(&self, what: impl FnOnce(&mut dyn Writer) -> io::Result<()>) -> bool {
+    pub(super) fn write(&self, what: impl FnOnce(&mut dyn Writer) -> io::Result<()>) -> bool {
         let mut writer = self.writer();
         if self.is_broken() {
             return false;
@@ -179,7 +190,7 @@ impl<'a> Session<'a> {
         fine
     }
 
-    fn is_broken(&self) -> bool {
+    pub(super) fn is_broken(&self) -> bool {
         self.broken.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
