@@ -3,6 +3,8 @@
 // The objects of `describe` have many fields.
 #![recursion_limit = "256"]
 
+mod activity;
+mod checks;
 mod commands;
 mod describe;
 mod failure;
@@ -28,12 +30,15 @@ mod snapshot;
 mod source;
 mod stop;
 mod table;
+
 mod users;
 mod values;
 mod wave;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
-use commands::{cat, completions, demo, drain, generate, info, ls, man, play, prune, push, rm, view};
+use commands::{
+    cat, completions, demo, doctor, drain, generate, info, ls, man, play, prune, push, rm, top, view,
+};
 use std::process::ExitCode;
 
 /// Live signals from one process to many, through a cyclic buffer in shared memory
@@ -62,8 +67,10 @@ enum Command {
     Drain(drain::Args),
     Ls(ls::Args),
     Info(info::Args),
+    Top(top::Args),
     Rm(rm::Args),
     Prune(prune::Args),
+    Doctor(doctor::Args),
     Completions(completions::Args),
     Man(man::Args),
     #[command(hide = true)]
@@ -96,8 +103,10 @@ fn main() -> ExitCode {
         Command::Drain(args) => drain::run(args),
         Command::Ls(args) => ls::run(args),
         Command::Info(args) => info::run(args),
+        Command::Top(args) => top::run(args),
         Command::Rm(args) => rm::run(args),
         Command::Prune(args) => prune::run(args),
+        Command::Doctor(args) => doctor::run(args),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),
         Command::DemoAcquisition(args) => demo::acquisition::run(args),

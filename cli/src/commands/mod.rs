@@ -3,6 +3,7 @@
 pub(crate) mod cat;
 pub(crate) mod completions;
 pub(crate) mod demo;
+pub(crate) mod doctor;
 pub(crate) mod drain;
 pub(crate) mod generate;
 pub(crate) mod info;
@@ -12,4 +13,5 @@ pub(crate) mod play;
 pub(crate) mod prune;
 pub(crate) mod push;
 pub(crate) mod rm;
+pub(crate) mod top;
 pub(crate) mod view;
