@@ -47,7 +47,7 @@ pub(crate) fn lines(rows: &[Row<'_>]) -> Vec<Line> {
                 );
             }
             (None, Err(error)) => {
-                lines.push(line(plain(&format!("{}  broken: {error}", name(row))), Tone::Bad))
+                lines.push(line(plain(&format!("{}  broken: {error}", name(row))), Tone::Bad));
             }
             (None, Ok(_)) => {}
         }

@@ -54,7 +54,7 @@ fn removes(machine: &Machine) -> bool {
     }
     names.sort();
     let more = names.iter().filter_map(|(name, directory)| machine.read(&format!("{directory}/{name}")));
-    main.into_iter().chain(more).filter_map(|text| setting(&text)).last().unwrap_or(true)
+    main.into_iter().chain(more).filter_map(|text| setting(&text)).next_back().unwrap_or(true)
 }
 
 fn setting(text: &str) -> Option<bool> {
@@ -62,7 +62,7 @@ fn setting(text: &str) -> Option<bool> {
         let (key, value) = line.split_once('=')?;
         (key.trim() == "RemoveIPC").then(|| value.trim().to_ascii_lowercase())
     };
-    let last = text.lines().filter_map(value).last()?;
+    let last = text.lines().filter_map(value).next_back()?;
     match &*last {
         "no" | "n" | "false" | "f" | "off" | "0" => Some(false),
         // Emptied: the default again.
