@@ -86,7 +86,7 @@ fn on_linux() -> Vec<Finding> {
     let (space, uid) = (place::Space::of(&directory), crate::users::my_id());
     let mut findings = place::all(&machine, &directory, space, uid);
     findings.push(left::unnamed(&machine, &directory));
-    findings.push(login::remove_ipc(&machine, uid, &crate::users::user(uid)));
+    findings.push(login::remove_ipc(&machine, &directory, uid, &crate::users::user(uid)));
     findings.push(cgroup::memory(&machine, space.map(|space| space.total)));
     findings.extend([limits::locked(&machine), limits::real_time(&machine), limits::descriptors(&machine)]);
     findings.extend([

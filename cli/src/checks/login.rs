@@ -1,6 +1,7 @@
 //! Whether systemd takes everything away when the user logs out.
 
 use super::{Finding, Machine};
+use std::path::Path;
 
 /// Where its settings are; a file of a later directory gives way to one of the same name in an earlier one.
 const SETTINGS: [&str; 4] = [
@@ -16,8 +17,15 @@ const MAIN: [&str; 4] = [
     "/usr/lib/systemd/logind.conf",
 ];
 
-pub(super) fn remove_ipc(machine: &Machine, uid: u32, user: &str) -> Finding {
+/// Of a user with streams in `directory`.
+pub(super) fn remove_ipc(machine: &Machine, directory: &Path, uid: u32, user: &str) -> Finding {
     const CHECK: &str = "RemoveIPC";
+    if !directory.starts_with("/dev/shm") {
+        return Finding::ok(
+            CHECK,
+            format!("{} is not below /dev/shm, where it removes", directory.display()),
+        );
+    }
     if !machine.path("/run/systemd/system").exists() {
         return Finding::ok(CHECK, "systemd does not run here");
     }
@@ -86,7 +94,7 @@ mod tests {
     const ETC: &str = "/etc/systemd/logind.conf";
 
     fn level(files: &[(&str, &str)], uid: u32) -> Level {
-        remove_ipc(&MadeUp::new(files).0, uid, "ana").level
+        remove_ipc(&MadeUp::new(files).0, Path::new("/dev/shm"), uid, "ana").level
     }
 
     #[test]
@@ -98,8 +106,10 @@ mod tests {
         assert_eq!(level(&[RUNS, ("/etc/login.defs", "# x\nSYS_UID_MAX\t\t499\n")], 999), Level::Warning);
         assert_eq!(level(&[RUNS, ("/var/lib/systemd/linger/ana", "")], 1000), Level::Ok);
         assert_eq!(level(&[RUNS, ("/var/lib/systemd/linger/bob", "")], 1000), Level::Warning);
-        let said = remove_ipc(&MadeUp::new(&[RUNS]).0, 1000, "ana");
+        let said = remove_ipc(&MadeUp::new(&[RUNS]).0, Path::new("/dev/shm/x"), 1000, "ana");
         assert!(said.remedy.starts_with("loginctl enable-linger ana"), "{said:?}");
+        let elsewhere = remove_ipc(&MadeUp::new(&[RUNS]).0, Path::new("/run/annulus"), 1000, "ana");
+        assert_eq!(elsewhere.level, Level::Ok);
     }
 
     #[test]
