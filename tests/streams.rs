@@ -494,6 +494,36 @@ fn who_sleeps_through_ten_laps_is_told_exactly() {
     let status = place.open("s").status().unwrap();
     let seen = status.attached.iter().find(|one| one.role == Role::Observer).unwrap();
     assert_eq!((seen.lost, seen.position), (lost, total + 1), "posted for listings");
+    let (seat, taken) = seen.seat;
+    assert_eq!((seat, taken), (1, 1), "behind the producer's");
+    drop(viewer);
+    let _next = place.open("s").observer::<u32>().unwrap();
+    let status = place.open("s").status().unwrap();
+    assert_eq!(status.attached[1].seat, (seat, taken + 1), "another one in the same seat");
+}
+
+#[test]
+fn wake_ups_are_counted() {
+    let place = Place::new();
+    let mut producer = place.create("s").channels(channels(1)).capacity(4096).producer::<u32>().unwrap();
+    let wakes = || place.open("s").status().unwrap().wakes;
+    let before = wakes(); // a producer that comes makes itself known
+    producer.push(&[1; 10]).unwrap();
+    assert_eq!(wakes(), before, "nobody sleeps");
+    let mut viewer = place.open("s").observer::<u32>().unwrap();
+    let read = std::thread::spawn(move || {
+        let mut out = [0; 20];
+        viewer
+            .read(&mut out, Wait::new().frames(20).strategy(Strategy::Block).timeout(LONG))
+            .map(|read| read.frames)
+    });
+    while wakes() == before {
+        producer.push(&[1]).unwrap();
+        std::thread::sleep(SHORT);
+    }
+    assert_eq!((read.join().unwrap(), wakes()), (Ok(20), before + 1), "once, and when there was enough");
+    producer.push(&[1; 100]).unwrap();
+    assert_eq!(wakes(), before + 1);
 }
 
 #[test]

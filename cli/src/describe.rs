@@ -113,15 +113,23 @@ pub(crate) fn seconds(time: Duration) -> String {
 /// JSON as a text of some lines. It escapes control characters as it must, below the blank; those above it, which a
 /// terminal obeys as well, are escaped here: they occur in strings only.
 pub(crate) fn json(value: &Value) -> serde_json::Result<String> {
+    serde_json::to_string_pretty(value).map(|text| escaped(&text))
+}
+
+/// As [`json`], on one line.
+pub(crate) fn json_line(value: &Value) -> serde_json::Result<String> {
+    serde_json::to_string(value).map(|text| escaped(&text))
+}
+
+fn escaped(json: &str) -> String {
     let mut text = String::new();
-    for letter in serde_json::to_string_pretty(value)?.chars() {
+    for letter in json.chars() {
         match letter {
             '\u{7f}'..='\u{9f}' => text += &format!("\\u{:04x}", u32::from(letter)),
             _ => text.push(letter),
         }
     }
-    text.push('\n');
-    Ok(text)
+    text + "\n"
 }
 
 /// One entry of a listing; an object that is not a stream we understand says why.
@@ -157,6 +165,7 @@ pub(crate) fn status(status: &Status) -> Value {
         "each_lane": status.lanes.iter().map(lane).collect::<Vec<_>>(),
         "consumers": info.consumers,
         "epoch": status.epoch,
+        "wakes": status.wakes,
         "end": if let ProducerState::Ended { position } = status.producer { Some(position) } else { None },
         "retired": status.retired,
         "frame_bytes": info.frame_bytes,

@@ -3,6 +3,8 @@
 // The objects of `describe` have many fields.
 #![recursion_limit = "256"]
 
+mod activity;
+mod checks;
 mod commands;
 mod describe;
 mod embedded;
@@ -25,14 +27,15 @@ mod snapshot;
 mod source;
 mod stop;
 mod table;
+
 mod users;
 mod values;
 mod wave;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use commands::{
-    cat, completions, demo, drain, generate, info, ls, man, mark, play, prune, push, record, rm, salvage,
-    view,
+    cat, completions, demo, doctor, drain, generate, info, ls, man, mark, play, prune, push, record, rm,
+    salvage, top, view,
 };
 use std::process::ExitCode;
 
@@ -65,8 +68,10 @@ enum Command {
     Salvage(salvage::Args),
     Ls(ls::Args),
     Info(info::Args),
+    Top(top::Args),
     Rm(rm::Args),
     Prune(prune::Args),
+    Doctor(doctor::Args),
     Completions(completions::Args),
     Man(man::Args),
     #[command(hide = true)]
@@ -102,8 +107,10 @@ fn main() -> ExitCode {
         Command::Salvage(args) => salvage::run(args),
         Command::Ls(args) => ls::run(args),
         Command::Info(args) => info::run(args),
+        Command::Top(args) => top::run(args),
         Command::Rm(args) => rm::run(args),
         Command::Prune(args) => prune::run(args),
+        Command::Doctor(args) => doctor::run(args),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),
         Command::DemoAcquisition(args) => demo::acquisition::run(args),

@@ -25,5 +25,6 @@ mod session;
 pub(crate) mod traces;
 pub(crate) mod view;
 
+pub(crate) use screen::Screen;
 pub(crate) use session::Session;
 pub(crate) use view::{Options, View};

@@ -1,5 +1,7 @@
 //! Names of users and groups, where the system knows them; else their numbers.
 
+#[cfg(target_os = "linux")]
+pub(crate) use unix::my_id;
 #[cfg(unix)]
 pub(crate) use unix::{group, group_id, me, user};
 #[cfg(windows)]
@@ -22,6 +24,12 @@ mod unix {
     /// The number of a group that is given by its name or number.
     pub(crate) fn group_id(group: &str) -> Option<u32> {
         group.parse().ok().or_else(|| uzers::get_group_by_name(group).map(|group| group.gid()))
+    }
+
+    /// This process's user.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn my_id() -> u32 {
+        uzers::get_effective_uid()
     }
 
     /// Whether that is this process's user.

@@ -354,7 +354,7 @@ fn removal_by_force_spares_nobody() {
 #[test]
 fn shells_and_man_are_told_every_command() {
     let place = Place::new();
-    let commands = ["cat", "demo", "gen", "info", "ls", "prune", "rm"];
+    let commands = ["cat", "demo", "doctor", "gen", "info", "ls", "prune", "rm", "top"];
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let text = place.output(&format!("completions {shell}"));
         for command in commands {

@@ -12,7 +12,7 @@ use crate::lane::{self, Breaches};
 use crate::layout::{self, LIVE, NONE};
 use crate::lifecycle::{self, Attachment, Opened, Pruned};
 use crate::seat::{self, Role};
-use crate::segment::{Rights, Segment};
+use crate::segment::{Lane, Rights, Segment};
 use crate::shm::directory::{Directory, Scope};
 use crate::shm::home::{Backend, Home};
 use crate::shm::lock::LockFile;
@@ -274,6 +274,11 @@ impl LaneStatus {
     }
 }
 
+/// How often one of the stream's two sequences moved: its observers' and its consumers', and of a queue its group's.
+fn wakes(lane: &Lane) -> u32 {
+    lane.data_event().value(Relaxed).wrapping_add(lane.group_event().value(Relaxed))
+}
+
 fn since(seen_ns: u64) -> Duration {
     Duration::from_nanos(monotonic_ns().saturating_sub(seen_ns))
 }
@@ -292,6 +297,9 @@ pub struct Attached {
     pub position: u64,
     /// Frames that it was lapped by, in all.
     pub lost: u64,
+    /// Which seat it holds, and how often that was taken: together they tell one who is attached from all others of the
+    /// stream, also from who sits there next.
+    pub seat: (u32, u64),
 }
 
 /// How a stream is.
@@ -316,6 +324,18 @@ pub struct Status {
     pub seen: Duration,
     /// What was overwritten although a lossless reader had not read it.
     pub breaches: Breaches,
+    /// How often readers were woken, in all: when a due sleeper was there, and when a producer came or went. Each is a
+    /// system call. It wraps at 2^32: take differences with `wrapping_sub`.
+    ///
+    /// ```
+    /// # let name = format!("doc-wakes-{}", std::process::id());
+    /// let mut producer = annulus::create(&name).producer::<i16>()?;
+    /// let before = annulus::open(&name).status()?.wakes;
+    /// producer.push(&[1, 2, 3])?; // nobody sleeps
+    /// assert_eq!(annulus::open(&name).status()?.wakes.wrapping_sub(before), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub wakes: u32,
     /// Who holds a seat. Readers that may only read the object have none.
     pub attached: Vec<Attached>,
     /// Its name was taken away.
@@ -345,6 +365,7 @@ impl Status {
                     None => segment.seat(seat).position.load(Relaxed),
                 },
                 lost: segment.seat(seat).lost.load(Relaxed),
+                seat: (seat, segment.seat(seat).generation.load(Relaxed)),
             });
         }
         Ok(Self {
@@ -356,6 +377,7 @@ impl Status {
             lanes,
             seen: since(lifecycle::seen_ns(&segment, 0..segment.descriptor().lanes)),
             breaches: lane::breaches(&segment.lane(0)),
+            wakes: wakes(&segment.lane(0)),
             attached,
             retired: segment.state().state.load(SeqCst) != LIVE,
             info,

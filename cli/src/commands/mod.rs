@@ -3,6 +3,7 @@
 pub(crate) mod cat;
 pub(crate) mod completions;
 pub(crate) mod demo;
+pub(crate) mod doctor;
 pub(crate) mod drain;
 pub(crate) mod generate;
 pub(crate) mod info;
@@ -15,4 +16,5 @@ pub(crate) mod push;
 pub(crate) mod record;
 pub(crate) mod rm;
 pub(crate) mod salvage;
+pub(crate) mod top;
 pub(crate) mod view;
