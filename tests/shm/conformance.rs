@@ -4,7 +4,7 @@ use crate::actor::{Done, Named};
 use crate::kinds::Kind;
 use annulus::shm::{self, Access, Error, ErrorKind, HugePages};
 use bytemuck::{Pod, Zeroable};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -145,7 +145,7 @@ fn content_comes_first<K: Kind>() {
 fn a_maker_that_panics_leaves_nothing<K: Kind>() {
     let here = K::new();
     let made = catch_unwind(AssertUnwindSafe(|| {
-        here.at().size(100).init(|_| panic!("on purpose")).open_or_create()
+        here.at().size(100).init(|_| resume_unwind(Box::new("on purpose"))).open_or_create()
     }));
     assert!(made.is_err());
     if K::CAN.name {
