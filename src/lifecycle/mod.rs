@@ -278,7 +278,7 @@ fn make(directory: &Directory, wanted: &Wanted<'_>, bytes: u64, home: &Home) -> 
     #[cfg(unix)]
     let no_space = || directory.no_space(bytes);
     #[cfg(windows)]
-    if bytes > system::free_memory() {
+    if bytes > system::all_memory() {
         return Err(no_space());
     }
     let file = directory.create_unnamed(leader::BYTES as u64, wanted.access)?;

@@ -431,12 +431,18 @@ pub(crate) fn with_open_to_map<R>(
 
 /// Bytes that the page file, and the memory, still promise.
 pub(crate) fn free_memory() -> u64 {
+    memory().map_or(0, |memory| memory.ullAvailPageFile)
+}
+
+/// Bytes that they can promise at all. (Wine gives out more, and takes what the system uses to cache files for taken.)
+pub(crate) fn all_memory() -> u64 {
+    memory().map_or(u64::MAX, |memory| memory.ullTotalPageFile)
+}
+
+fn memory() -> Option<MEMORYSTATUSEX> {
     let mut status = MEMORYSTATUSEX { dwLength: size_of::<MEMORYSTATUSEX>() as u32, ..Default::default() };
     // SAFETY: the result lives through the call, and says how long it is.
-    match unsafe { GlobalMemoryStatusEx(&raw mut status) } {
-        0 => u64::MAX,
-        _ => status.ullAvailPageFile,
-    }
+    (unsafe { GlobalMemoryStatusEx(&raw mut status) } != 0).then_some(status)
 }
 
 /// Nobody can ask whether a process is stopped.
