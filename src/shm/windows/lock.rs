@@ -26,6 +26,16 @@ use windows_sys::Win32::Storage::FileSystem::{
 /// How often one tries who finds a byte barred, but not held: whoever asks has it for some microseconds.
 const TRIES: u32 = 40;
 
+/// How it went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tried {
+    Got,
+    /// Somebody had it exclusively, once at least.
+    Held,
+    /// Somebody had it all the time, and never exclusively.
+    Barred,
+}
+
 /// An object's file, opened by one handle for itself: its locks live and die with it.
 #[derive(Debug)]
 pub(crate) struct LockFile {
@@ -67,7 +77,7 @@ impl LockFile {
             self.unlock_range(byte, 1)?;
             own.swap_remove(at);
         }
-        let got = self.try_range(byte, 1, mode)?;
+        let got = self.try_range(byte, 1, mode)? == Tried::Got;
         if got {
             own.push((byte, mode));
         }
@@ -108,11 +118,11 @@ impl LockFile {
     /// Whether a shared lock of any other open is in the way of an exclusive one on `count` bytes from `byte` on.
     pub(crate) fn is_barred(&self, byte: u64, count: u64) -> io::Result<bool> {
         self.any_of_others(byte, count, |from, bytes| {
-            let free = self.try_range(from, bytes, Mode::Exclusive)?;
-            if free {
+            let tried = self.try_range(from, bytes, Mode::Exclusive)?;
+            if tried == Tried::Got {
                 self.unlock_range(from, bytes)?;
             }
-            Ok(!free && !self.is_locked(from, bytes)?)
+            Ok(tried == Tried::Barred)
         })
     }
 
@@ -151,13 +161,13 @@ impl LockFile {
     }
 
     /// Takes a lock; again and again for a while if only somebody is in the way who asks.
-    fn try_range(&self, byte: u64, count: u64, mode: Mode) -> io::Result<bool> {
+    fn try_range(&self, byte: u64, count: u64, mode: Mode) -> io::Result<Tried> {
         for tries in 0..TRIES {
             if self.take(byte, count, mode)? {
-                return Ok(true);
+                return Ok(Tried::Got);
             }
             if mode == Mode::Shared || self.is_locked(byte, count)? {
-                break;
+                return Ok(Tried::Held);
             }
             if tries < TRIES / 2 {
                 std::thread::yield_now();
@@ -165,7 +175,7 @@ impl LockFile {
                 std::thread::sleep(Duration::from_millis(1));
             }
         }
-        Ok(false)
+        Ok(Tried::Barred)
     }
 
     fn take(&self, byte: u64, count: u64, mode: Mode) -> io::Result<bool> {
