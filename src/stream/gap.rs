@@ -83,14 +83,14 @@ impl Gap {
         }
     }
 
-    fn of(found: Found, missing_before: u64) -> Self {
+    fn of(found: Found) -> Self {
         match found {
             Found::Entry(entry) => Self::decode(&entry),
-            Found::Forgotten { entries, missing, position } => Self {
+            Found::Forgotten { entries, missing, in_all, position } => Self {
                 position,
                 cause: Cause::Forgotten { gaps: entries },
                 missing: Some(missing),
-                missing_in_all: missing_before.saturating_add(missing),
+                missing_in_all: in_all,
                 monotonic_ns: 0,
                 utc_ns: 0,
             },
@@ -133,11 +133,7 @@ impl Gaps {
     pub(super) fn from(&mut self, ledger: &Ledger, from: u64, frames: Frames) -> Frames {
         self.found.clear();
         let to = frames.first_position + frames.frames as u64;
-        let (found, before) = (&mut self.found, self.reader.missing());
-        self.reader.read(ledger, from..to, |one| {
-            let before = found.last().map_or(before, |last: &Gap| last.missing_in_all);
-            found.push(Gap::of(one, before));
-        });
+        self.reader.read(ledger, from..to, |one| self.found.push(Gap::of(one)));
         self.position = to;
         Frames { gaps: self.found.len(), ..frames }
     }
@@ -150,10 +146,7 @@ impl Gaps {
 /// All that a ledger has, and how many frames are missing in all.
 pub(super) fn all(ledger: &Ledger) -> (Vec<Gap>, u64) {
     let mut gaps = Gaps::default();
-    gaps.reader.read(ledger, 0..NONE, |found| {
-        let before = gaps.found.last().map_or(0, |last: &Gap| last.missing_in_all);
-        gaps.found.push(Gap::of(found, before));
-    });
+    gaps.reader.read(ledger, 0..NONE, |one| gaps.found.push(Gap::of(one)));
     let missing = gaps.found.last().map_or(0, |last| last.missing_in_all);
     (gaps.found, missing)
 }
