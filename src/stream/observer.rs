@@ -170,7 +170,8 @@ impl<T: Pod> Observer<T> {
         Clock::of(&self.clock, &self.attachment.segment().lane_block(self.lane).clock, &self.info)
     }
 
-    /// What the source did not deliver before and among the frames that were read last, in order; see [`Gap`].
+    /// What the source did not deliver before and among the frames that were read last, in order; see [`Gap`]. A call
+    /// that comes back with an error leaves them as they are.
     pub fn gaps(&self) -> &[Gap] {
         self.gaps.found()
     }
