@@ -124,10 +124,11 @@ fn entry(ledger: &Ledger, index: u64) -> Result<Words, u64> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Found {
     Entry(Words),
-    /// So many were overwritten, which lay before `position` and missed so many frames.
+    /// So many were overwritten, which lay before `position` and missed so many frames; `in_all` with those before.
     Forgotten {
         entries: u64,
         missing: u64,
+        in_all: u64,
         position: u64,
     },
 }
@@ -148,11 +149,6 @@ impl Reader {
         *self = Self::default();
         self.read(ledger, 0..position, |_| {});
         self.forgotten = 0;
-    }
-
-    /// Frames that were missing before the next entry, in all.
-    pub(crate) fn missing(&self) -> u64 {
-        self.missing
     }
 
     /// Finds what lies among the frames `wanted`, in order, and goes on behind that.
@@ -183,7 +179,8 @@ impl Reader {
             if forgotten > 0 {
                 let missing = entry[BEFORE].saturating_sub(self.missing);
                 self.missing = entry[BEFORE];
-                found(Found::Forgotten { entries: forgotten, missing, position: entry[POSITION] });
+                let (in_all, position) = (entry[BEFORE], entry[POSITION]);
+                found(Found::Forgotten { entries: forgotten, missing, in_all, position });
             }
             if entry[POSITION] >= wanted.end {
                 return;

@@ -39,6 +39,10 @@ const LATE: u32 = 8;
 const LATE_FOR: u64 = 5_000_000_000;
 const EARLY: u32 = 4;
 
+/// So long, in seconds, frames may lie in a queue before they are pushed. If frames and gap together take longer than the time
+/// that there was, its count is wrong (the device began anew, or a packet was damaged), and all is learnt anew.
+const AHEAD: f64 = 1.0;
+
 /// Nobody pushes more exactly than this, s².
 const LEAST_NOISE: f64 = 1e-6 * 1e-6;
 /// So many points the scatter is remembered for.
@@ -122,6 +126,9 @@ pub(crate) struct Pulse {
     since: u64,
     /// When the burst that goes on began, and its last reading.
     burst: Option<(u64, Reading)>,
+    /// The last reading; and the one before the gap that the next reading lies behind.
+    last: Option<Reading>,
+    before_gap: Option<Reading>,
     /// It is one: of several readings.
     bursts: bool,
     state: State,
@@ -138,7 +145,18 @@ impl Pulse {
     pub(crate) fn new(nominal: f64, longest: u64, position: u64) -> Self {
         let throttle = Throttle::new(nominal, longest);
         let state = State::Collecting(Points::default());
-        Self { nominal, throttle, missing: 0, since: position, burst: None, bursts: false, state }
+        let (last, before_gap) = (None, None);
+        Self {
+            nominal,
+            throttle,
+            missing: 0,
+            since: position,
+            burst: None,
+            last,
+            before_gap,
+            bursts: false,
+            state,
+        }
     }
 
     /// Frames that may be pushed before the next reading.
@@ -148,7 +166,12 @@ impl Pulse {
 
     /// A reading: all before `position` was pushed by now. What is known then, if it is more than before.
     pub(crate) fn read(&mut self, position: u64, now_ns: u64) -> Option<Line> {
-        let now = Reading { index: position.saturating_add(self.missing), ns: now_ns };
+        let mut now = Reading { index: position.saturating_add(self.missing), ns: now_ns };
+        if self.before_gap.take().is_some_and(|last| self.is_too_far(&last, &now)) {
+            (self.missing, self.burst, self.state) = (0, None, State::Collecting(Points::default()));
+            now.index = position;
+        }
+        self.last = Some(now);
         self.throttle.read(position, now_ns);
         let Some((begun, last)) = self.burst else {
             self.burst = Some((now_ns, now));
@@ -164,11 +187,19 @@ impl Pulse {
         if let Some((_, last)) = self.burst.take() {
             self.take(last);
         }
-        self.missing = self.missing.saturating_add(missing);
         self.since = position;
+        let Some(last) = self.last else { return };
+        self.before_gap.get_or_insert(last);
+        self.missing = self.missing.saturating_add(missing);
         if let State::Following(filter) = &mut self.state {
             filter.advance(position.saturating_add(self.missing)); // no line lies before the gap
         }
+    }
+
+    /// Whether there was no time for the frames since `last`, those that are said to be lost included.
+    fn is_too_far(&self, last: &Reading, now: &Reading) -> bool {
+        let rate = self.rate();
+        rate > 0.0 && now.frames_since(last) > (now.seconds_since(last) + AHEAD) * rate
     }
 
     /// Whether the frames since `last` came faster than they were sampled.

@@ -455,6 +455,29 @@ fn declared_gaps_keep_the_relation() {
     assert!(run.time_error(&line, line.position).abs() < 0.003, "{}", run.time_error(&line, line.position));
 }
 
+/// A count that cannot be: the device was switched off and on, or a packet was damaged. It does not become a rate.
+#[test]
+fn gaps_for_which_there_was_no_time_begin_anew() {
+    for lost in [5000, 1 << 32, 1 << 62, u64::MAX] {
+        for before in [0.5, 1.5, 3.0, 300.0] {
+            let mut run = Run::new(Case { delay: Delay::Gauss(0.001), ..DEVICE }, lost);
+            run.until(before);
+            let at = run.position;
+            run.pulse.skip(at, lost / 2);
+            run.pulse.skip(at, lost - lost / 2);
+            run.block();
+            let line = run.line.unwrap();
+            assert_eq!((line.since, line.rate_sigma), (at, f64::INFINITY), "{lost} after {before} s");
+            let line = run.until(before + 60.0);
+            assert!(run.time_error(&line, line.position).abs() < 0.003, "{lost} after {before} s");
+            assert!(
+                run.rate_error(&line).abs() <= 4.0 * line.rate_sigma,
+                "{lost} after {before} s: {line:?}"
+            );
+        }
+    }
+}
+
 /// Of those that it did not tell, the clock finds out: another relation holds from there on, at the same rate.
 #[test]
 fn gaps_that_nobody_declared_end_the_relation() {

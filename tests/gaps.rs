@@ -166,6 +166,32 @@ fn who_is_lapped_is_told_of_the_gaps_in_what_it_lost() {
     assert_eq!(viewer.gaps().iter().map(brief).collect::<Vec<_>>(), [(10, 7, 7)]);
 }
 
+/// Whether one is waited for or not: with what it missed where it began come the gaps in it.
+#[test]
+fn who_begins_at_what_is_gone_is_told_of_the_gaps_in_it() {
+    let place = Place::new();
+    let mut producer: Producer<i16> =
+        place.create("ecg").channels(channels(1)).capacity(4096).lossless(1).producer().unwrap();
+    let capacity = producer.info().capacity as usize;
+    push(&mut producer, 4);
+    producer.gap(9).unwrap(); // before where they begin
+    push(&mut producer, 6);
+    producer.gap(7).unwrap();
+    for _ in 0..3 {
+        push(&mut producer, capacity / 2);
+    }
+    let begin = || place.open("ecg").start(Start::Position(5));
+    for begin in [begin(), begin().lossless()] {
+        let mut viewer: Observer<i16> = begin.observer().unwrap();
+        for _ in 0..2 {
+            let frames = viewer.try_read(&mut vec![0; capacity]).unwrap();
+            assert_eq!(frames.first_position, 5 + frames.lost_before);
+            assert_eq!(viewer.gaps().iter().map(brief).collect::<Vec<_>>(), [(10, 7, 16)]);
+            viewer.seek(Start::Position(5));
+        }
+    }
+}
+
 #[test]
 fn more_gaps_than_are_kept_are_counted() {
     let place = Place::new();

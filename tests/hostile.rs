@@ -5,7 +5,7 @@
 
 mod support;
 
-use annulus::{Builder, Consumer, GroupConsumer, Kind, Observer, Producer, Start, Wait};
+use annulus::{Builder, Clock, Consumer, Gap, GroupConsumer, Kind, Moment, Observer, Producer, Start, Wait};
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::Path;
@@ -149,12 +149,15 @@ fn brief(call: u64) -> Wait {
 fn produce(producer: &mut Producer<u64>, call: u64) -> bool {
     let frames = [7; CAPACITY as usize + 9];
     let some = &frames[..(call * 37) as usize % frames.len()];
-    match call % 5 {
+    match call % 7 {
         0 | 1 => producer.push(some).is_ok(),
+        4 => producer.gap(call).is_ok(),
+        5 => producer.clock_reset().is_ok(),
         2 => producer.push_wait(some, Some(Duration::from_micros(50))).is_ok(),
         3 => producer.reserve(some.len() / 8).is_ok_and(|mut reserved| {
             reserved.write(&some[..some.len() / 16]).is_ok() && reserved.commit().is_ok()
         }),
+        _ if !is_told(producer.clock(), &[], call) => false,
         _ => producer.drain(Some(Duration::ZERO)).is_ok() || producer.pending() > 0,
     }
 }
@@ -162,7 +165,8 @@ fn produce(producer: &mut Producer<u64>, call: u64) -> bool {
 fn consume(consumer: &mut Consumer<u64>, call: u64) -> bool {
     let mut out = [0; CAPACITY as usize * 2];
     let some = call as usize % out.len() + 1;
-    match call % 3 {
+    match call % 4 {
+        3 => is_told(consumer.clock(), consumer.gaps(), call),
         0 => consumer.read(&mut out[..some], brief(call)).is_ok(),
         1 => consumer.try_read(&mut out[..some]).is_ok(),
         _ => consumer.try_chunk(some).is_ok_and(|chunk| {
@@ -176,7 +180,8 @@ fn consume(consumer: &mut Consumer<u64>, call: u64) -> bool {
 fn share(member: &mut GroupConsumer<u64>, call: u64) -> bool {
     let mut out = [0; CAPACITY as usize * 2];
     let some = call as usize % out.len() + 1;
-    match call % 2 {
+    match call % 3 {
+        2 => is_told(member.clock(call as u32 % 4), member.gaps(), call),
         0 => member.read(&mut out[..some], brief(1)).is_ok(),
         _ => member.try_read(&mut out[..some]).is_ok(),
     }
@@ -186,12 +191,26 @@ fn observe(observer: &mut Observer<u64>, call: u64) -> bool {
     let mut out = [0; CAPACITY as usize * 2];
     let some = call as usize % out.len() + 1;
     if call.is_multiple_of(7) {
-        observer.seek([Start::Now, Start::Oldest, Start::Position(call)][call as usize % 3]);
+        let at = Start::At(Moment::Monotonic(call << 40));
+        observer.seek(
+            [Start::Now, Start::Oldest, Start::Position(call), Start::Latest(call), at][call as usize % 5],
+        );
     }
-    match call % 2 {
+    match call % 3 {
+        2 => is_told(observer.clock(), observer.gaps(), call),
         0 => observer.read(&mut out[..some], brief(call)).is_ok(),
         _ => observer.try_read(&mut out[..some]).is_ok(),
     }
+}
+
+/// Whether there is a clock; whatever it and the gaps say, it is no more than there is place for.
+fn is_told(clock: Option<Clock>, gaps: &[Gap], call: u64) -> bool {
+    assert!(gaps.len() <= 200, "{} of 64 gaps", gaps.len());
+    assert!(gaps.iter().all(|gap| !format!("{gap:?} {:?}", gap.utc()).is_empty()));
+    clock.is_some_and(|clock| {
+        let time = clock.time_of(call);
+        time.sigma_ns >= 0.0 && clock.position_at(time.utc()) < 1 << 63
+    })
 }
 
 /// Writes over words of the object: of its descriptor, of both controls, of the data. From time to time all of it is
@@ -207,7 +226,7 @@ fn scribble(path: &Path) {
     while Instant::now() < until {
         file.write_all_at(&whole, 0).unwrap();
         std::thread::sleep(Duration::from_micros(random() % 100));
-        let what = random() % 10; // of one sort, so that not all of it is refused for the same reason
+        let what = random() % 12; // of one sort, so that not all of it is refused for the same reason
         for _ in 0..1 + random() % 20 {
             let at = match what {
                 0 => 0x40 + random() % 0x10 * 4,
@@ -216,6 +235,8 @@ fn scribble(path: &Path) {
                 3 => producers + random() % ((data - producers) / 8) * 8,
                 4 => producers + 0x1000,
                 5 | 6 => producers + 0x1000 + random() % 6 * 8,
+                10 => producers + 0x1100 + random() % 0x20 * 8, // the clock
+                11 => producers + 0x1200 + random() % 6 * 8,    // the ledger, and its first entry
                 7 => readers + 0x200 + random() % 24 * 0x80,
                 _ => readers + 0x200 + random() % 4 * 0x80,
             };

@@ -2,6 +2,7 @@
 
 mod support;
 
+use annulus::Marker;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use support::{Place, channels};
@@ -31,7 +32,7 @@ impl Object {
 }
 
 #[test]
-fn every_word_is_where_the_page_says() {
+fn the_words_of_a_stream_are_where_the_page_says() {
     let place = Place::new();
     let stream = || place.create("ecg@v3").channels(channels(2)).rate(250.0).capacity(4096).readers(5);
     stream().producer::<i16>().unwrap().push(&[0, 0]).unwrap();
@@ -82,4 +83,56 @@ fn every_word_is_where_the_page_says() {
     assert_eq!(object.u64(seats + 128 + 0x20), 2, "the consumer's position");
 
     assert_eq!(object.bytes::<12>(data), [11, 0, 12, 0, 13, 0, 14, 0, 15, 0, 16, 0]);
+}
+
+#[test]
+fn the_words_of_the_clock_and_of_the_ledger_are_where_the_page_says() {
+    let place = Place::new();
+    let mut producer = place.create("ecg@v3").rate(250.0).capacity(4096).producer::<i16>().unwrap();
+    producer.push(&[11, 12]).unwrap();
+    producer.gap(47).unwrap();
+    producer.clock_reset().unwrap();
+    producer.push(&[13]).unwrap();
+    let object = Object(File::open(place.path().join("ecg@v3.l1")).unwrap());
+    assert_eq!(object.text(0x100), "", "it marks nothing");
+    let block = object.u64(0x058) + 0x1000;
+
+    let told = object.u64(block + 0x100);
+    assert_eq!(told, 2, "after the first push, and after the gap");
+    let slot = block + 0x140 + told % 2 * 0x40;
+    let [position, monotonic_ns, utc_ns, since] =
+        [0x00, 0x08, 0x10, 0x38].map(|word| object.u64(slot + word));
+    let clock = producer.clock().unwrap();
+    let time = clock.time_of(2);
+    assert_eq!((position, monotonic_ns, utc_ns as i64, since), (2, time.monotonic_ns, time.utc_ns, 2));
+    let floats = [0x18, 0x20, 0x28, 0x30].map(|word| f64::from_bits(object.u64(slot + word)));
+    assert_eq!(floats, [250.0, f64::INFINITY, f64::INFINITY, 0.0]);
+
+    assert_eq!([0x200, 0x208].map(|word| object.u64(block + word)), [2, 2]);
+    let entries =
+        [0, 1].map(|n| [0, 1, 2, 3, 4, 5].map(|word| object.u64(block + 0x210 + n * 0x30 + word * 8)));
+    let mut viewer = place.open("ecg@v3").start(annulus::Start::Oldest).observer::<i16>().unwrap();
+    viewer.try_read(&mut [0; 3]).unwrap();
+    let times = [0, 1].map(|n| (viewer.gaps()[n].monotonic_ns, viewer.gaps()[n].utc_ns as u64));
+    let [lost, reset] = times;
+    assert_eq!(entries, [[2, 0, 1, 47, lost.0, lost.1], [2, 47, 3, 0, reset.0, reset.1]]);
+}
+
+#[test]
+fn the_words_of_markers_are_where_the_page_says() {
+    let place = Place::new();
+    let signal = place.create("ecg@v3").rate(250.0).producer::<i16>().unwrap();
+    let mut markers = place.create("m").marks("ecg@v3").producer::<Marker>().unwrap();
+    let marker = Marker::new("stimulus").unwrap().with_code(-7).at(signal.info(), 480).lasting(20);
+    markers.push(&[marker]).unwrap();
+    let object = Object(File::open(place.path().join("m@v1.l1")).unwrap());
+    assert_eq!(object.text(0x100), "ecg@v3");
+    let data = object.u64(0x068);
+    assert_eq!(object.bytes::<16>(data), signal.info().instance);
+    let [position, frames, code, monotonic_ns, utc_ns, length] =
+        [0x10, 0x18, 0x20, 0x28, 0x30, 0x38].map(|word| object.u64(data + word));
+    assert_eq!((position, frames, code as i64, length), (480, 20, -7, 8));
+    assert_eq!(annulus::Moment::Monotonic(monotonic_ns), marker.moment());
+    assert_eq!(std::time::UNIX_EPOCH + std::time::Duration::from_nanos(utc_ns), marker.utc());
+    assert_eq!(&object.bytes::<9>(data + 0x40), b"stimulus\0");
 }

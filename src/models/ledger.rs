@@ -35,10 +35,10 @@ fn look(reader: &mut Reader, ledger: &Ledger, mut before: u64, seen: &Seen) -> u
                 seen.saw("an entry");
                 1
             }
-            Found::Forgotten { entries, missing, position } => {
+            Found::Forgotten { entries, missing, in_all, position } => {
                 assert_eq!(
-                    (entries, position),
-                    (missing, 100 + before + entries),
+                    (entries, in_all, position),
+                    (missing, before + entries, 100 + before + entries),
                     "what was overwritten is miscounted"
                 );
                 seen.saw("some that were overwritten");

@@ -101,6 +101,11 @@ impl Observer {
         self.cursor.position()
     }
 
+    /// Where the next read counts from: what it missed lies there, too.
+    pub(crate) fn counts_from(&self) -> u64 {
+        self.position() - self.skipped
+    }
+
     pub(crate) fn epoch(&self) -> u64 {
         self.told.epoch
     }

@@ -396,7 +396,8 @@ impl Builder {
         let frame = frame.ok_or_else(|| {
             Error::parameter(format!("a frame has 1 to {FRAME_BYTES_MAX} bytes; this one has {samples} x {size}"))
         })?;
-        if self.marks.is_some() && (frame != size_of::<Marker>() as u64 || self.rate > 0.0) {
+        let markers = self.channels.is_none() && self.rate == 0.0 && size == size_of::<Marker>();
+        if self.marks.is_some() && !markers {
             return Err(Error::parameter("what marks another stream has markers as elements, no channels and no rate"));
         }
         let requested = self.frames()?;

@@ -19,7 +19,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// driver take before that, always the same, nobody can see from here. A frame's true time is earlier by that much.
 ///
 /// Each lane has a clock of its own, and each producer begins anew, with the nominal rate; it reports a rate of its own after 16 blocks or
-/// pushes, 2 seconds at least.
+/// pushes, 2 seconds at least. Before a successor's first push it is its predecessor's.
 ///
 /// ```
 /// use annulus::{Start, Wait};
@@ -109,7 +109,8 @@ impl Clock {
         }
     }
 
-    /// The position of the frame that was sampled nearest to that time, or will be; 0 before all of them.
+    /// The position of the frame that was sampled nearest to that time, or will be; 0 before all of them. Of times before that of
+    /// [`since`](Self::since) it is where that frame would be, had nothing been missing in between.
     pub fn position_at(&self, moment: impl Into<Moment>) -> u64 {
         self.line.position_after(match moment.into() {
             Moment::Monotonic(ns) => i128::from(ns) - i128::from(self.line.monotonic_ns),

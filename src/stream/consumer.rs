@@ -122,7 +122,8 @@ impl<T: Pod> Consumer<T> {
         Clock::of(&self.clock, &self.attachment.segment().lane_block(0).clock, &self.info)
     }
 
-    /// What the source did not deliver before and among the frames that were read last, in order; see [`Gap`].
+    /// What the source did not deliver before and among the frames that were read last, in order; see [`Gap`]. A call
+    /// that comes back with an error leaves them as they are.
     pub fn gaps(&self) -> &[Gap] {
         self.gaps.found()
     }
@@ -305,7 +306,8 @@ impl<T: Pod> Chunk<'_, T> {
         self.consumer.position()
     }
 
-    /// Takes the first `frames` of them, all if there are fewer, and gives their space back.
+    /// Takes the first `frames` of them, all if there are fewer, and gives their space back. Which
+    /// [gaps](Consumer::gaps) lie before and among these is told then.
     ///
     /// In a child made by `fork`, or when another has become the consumer, nothing can be taken: 0 frames.
     pub fn commit(self, frames: usize) -> Frames {

@@ -12,9 +12,39 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Positions count the frames that were pushed, and a gap takes none: what comes behind it has the next position. Which
 /// sample of the device a frame is, is its position and what was [missing](Self::missing_in_all) before it together.
 ///
-/// Readers learn of a gap with the frames behind it, as [`gaps`](super::Observer::gaps). The newest 64 of a lane are kept;
-/// of older ones how many they were, and how many frames they missed. What a reader was too slow for is no gap of the
+/// Readers learn of a gap with the frames behind it, as [`gaps`](super::Observer::gaps); of one that no frame follows,
+/// from the [status](super::LaneStatus::gaps). The newest 64 of a lane are kept;
+/// of older ones how many they were, and how many frames they missed: to those who were reading then. What a reader was too slow for is no gap of the
 /// stream: each [read](Frames::lost_before) says that to the one whom it befell.
+///
+/// ```
+/// use annulus::{Cause, Sequence, SequenceCheck, Wait};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let name = format!("doc-gap-{}", std::process::id());
+/// let mut producer = annulus::create(&name).rate(1000.0).producer::<i32>()?;
+/// let mut viewer = annulus::open(&name).observer::<i32>()?;
+///
+/// let mut check = SequenceCheck::new(8);
+/// for (count, packet) in [(254, [1, 2]), (255, [3, 4]), (3, [5, 6])] {
+///     match check.next(count) {
+///         Sequence::Next => {}
+///         Sequence::Missing(packets) => producer.gap(packets * 2)?, // of two frames each
+///         Sequence::Back(_) => producer.clock_reset()?,
+///     }
+///     producer.push(&packet)?;
+/// }
+///
+/// let mut block = [0; 100];
+/// let read = viewer.read(&mut block, Wait::new())?;
+/// assert_eq!((read.frames, read.gaps), (6, 1));
+/// for gap in viewer.gaps() {
+///     let before = (gap.position - read.first_position) as usize; // of those that were read
+///     println!("after {:?}: {:?} frames, {:?}", &block[..before], gap.missing, gap.cause);
+///     assert_eq!((before, gap.missing, gap.cause), (4, Some(6), Cause::Device));
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Gap {
@@ -46,7 +76,8 @@ pub enum Cause {
     },
     /// The source's time began anew, as its producer [said](super::Producer::clock_reset).
     DeviceReset,
-    /// UTC was set while the stream ran. Nothing is missing; the monotonic clock went on.
+    /// UTC was set while the stream ran: nothing is missing, and the monotonic clock went on. Or the machine slept, where the
+    /// monotonic clock stands still meanwhile (Linux): what the device did then is for its producer to say.
     UtcStep {
         /// By how much it was set on, in nanoseconds; less than 0: back.
         ns: i64,
@@ -83,14 +114,14 @@ impl Gap {
         }
     }
 
-    fn of(found: Found, missing_before: u64) -> Self {
+    fn of(found: Found) -> Self {
         match found {
             Found::Entry(entry) => Self::decode(&entry),
-            Found::Forgotten { entries, missing, position } => Self {
+            Found::Forgotten { entries, missing, in_all, position } => Self {
                 position,
                 cause: Cause::Forgotten { gaps: entries },
                 missing: Some(missing),
-                missing_in_all: missing_before.saturating_add(missing),
+                missing_in_all: in_all,
                 monotonic_ns: 0,
                 utc_ns: 0,
             },
@@ -133,11 +164,7 @@ impl Gaps {
     pub(super) fn from(&mut self, ledger: &Ledger, from: u64, frames: Frames) -> Frames {
         self.found.clear();
         let to = frames.first_position + frames.frames as u64;
-        let (found, before) = (&mut self.found, self.reader.missing());
-        self.reader.read(ledger, from..to, |one| {
-            let before = found.last().map_or(before, |last: &Gap| last.missing_in_all);
-            found.push(Gap::of(one, before));
-        });
+        self.reader.read(ledger, from..to, |one| self.found.push(Gap::of(one)));
         self.position = to;
         Frames { gaps: self.found.len(), ..frames }
     }
@@ -150,10 +177,7 @@ impl Gaps {
 /// All that a ledger has, and how many frames are missing in all.
 pub(super) fn all(ledger: &Ledger) -> (Vec<Gap>, u64) {
     let mut gaps = Gaps::default();
-    gaps.reader.read(ledger, 0..NONE, |found| {
-        let before = gaps.found.last().map_or(0, |last: &Gap| last.missing_in_all);
-        gaps.found.push(Gap::of(found, before));
-    });
+    gaps.reader.read(ledger, 0..NONE, |one| gaps.found.push(Gap::of(one)));
     let missing = gaps.found.last().map_or(0, |last| last.missing_in_all);
     (gaps.found, missing)
 }

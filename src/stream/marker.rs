@@ -4,6 +4,7 @@
 
 use super::{Info, Moment};
 use crate::error::Error;
+use crate::index::POSITION_LIMIT;
 use crate::layout::NONE;
 use crate::time::{monotonic_ns, system_time, utc_ns};
 use bytemuck::{Pod, Zeroable};
@@ -104,7 +105,7 @@ impl Marker {
     /// The position of that signal that it was [put at](Self::at); `None` if it was put at none, or at one of another object:
     /// positions begin anew with each.
     pub fn position(&self, signal: &Info) -> Option<u64> {
-        (self.instance == signal.instance && self.position != NONE).then_some(self.position)
+        (self.instance == signal.instance && self.position < POSITION_LIMIT).then_some(self.position)
     }
 
     /// Frames of the signal that it lasts; 0: a moment.
@@ -132,7 +133,7 @@ impl Default for Marker {
 
 impl fmt::Debug for Marker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let position = (self.position != NONE).then_some(self.position);
+        let position = (self.position < POSITION_LIMIT).then_some(self.position);
         f.debug_struct("Marker")
             .field("text", &self.text())
             .field("code", &self.code)

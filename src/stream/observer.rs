@@ -56,7 +56,7 @@ impl<T: Pod> Observer<T> {
                 broadcast::Observer::lossless(cursor, counted(start, skipped), Fences::register())
             }
         };
-        let gaps = Gaps::at(&attachment.segment().lane_block(lane).ledger, ring.position());
+        let gaps = Gaps::at(&attachment.segment().lane_block(lane).ledger, ring.counts_from());
         let lossless = lossless.is_some();
         let observer = Self { ring, lossless, units, info, lane, clock, gaps, polling: None, attachment };
         observer.post();
@@ -141,7 +141,7 @@ impl<T: Pod> Observer<T> {
         let position = place(&self.attachment.segment().lane(self.lane), start, self.lossless, || self.clock());
         let skipped = self.ring.seek(position);
         self.ring.missed(counted(start, skipped));
-        self.gaps.seek(&self.attachment.segment().lane_block(self.lane).ledger, self.ring.position());
+        self.gaps.seek(&self.attachment.segment().lane_block(self.lane).ledger, self.ring.counts_from());
         self.post();
         if !self.attachment.forked() {
             // Without a thread the descriptor is readable, and the next read says why.
@@ -170,7 +170,8 @@ impl<T: Pod> Observer<T> {
         Clock::of(&self.clock, &self.attachment.segment().lane_block(self.lane).clock, &self.info)
     }
 
-    /// What the source did not deliver before and among the frames that were read last, in order; see [`Gap`].
+    /// What the source did not deliver before and among the frames that were read last, in order; see [`Gap`]. A call
+    /// that comes back with an error leaves them as they are.
     pub fn gaps(&self) -> &[Gap] {
         self.gaps.found()
     }

@@ -157,7 +157,7 @@ impl<T: Pod> Producer<T> {
 
     /// Says that the source lost `frames` frames before the next one that is pushed: its buffer ran over, or a packet of
     /// its did not come. Positions go on without them, and readers learn of it with that frame ([`Gap`](super::Gap)); for
-    /// the [clock](Self::clock) their time has passed. Never waits.
+    /// the [clock](Self::clock) their time has passed. If there was no time for so many, the clock begins anew. Never waits.
     ///
     /// A device that counts its packets is held against its count by [`SequenceCheck`](super::SequenceCheck).
     ///
