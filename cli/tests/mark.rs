@@ -79,7 +79,7 @@ fn markers_are_in_the_recording() {
         }
     };
     let holds = |ending: &str, text: &[u8]| {
-        let bytes = std::fs::read(file(ending)).unwrap();
+        let bytes = fs::read(file(ending)).unwrap();
         bytes.windows(text.len()).any(|window| window == text)
     };
     for ending in ["edf", "bdf", "xdf", "wav", "sigmf", "csv"] {
@@ -87,7 +87,7 @@ fn markers_are_in_the_recording() {
     }
     // In EDF times count from a whole second, which the first record lies behind.
     let after = |ending: &str, text: &str| -> f64 {
-        let bytes: String = std::fs::read(file(ending)).unwrap().into_iter().map(char::from).collect();
+        let bytes: String = fs::read(file(ending)).unwrap().into_iter().map(char::from).collect();
         let onset = |up_to: usize| bytes[bytes[..up_to].rfind('+').unwrap()..up_to].parse::<f64>().unwrap();
         onset(bytes.find(text).unwrap()) - onset(bytes.find("\x14\x14").unwrap())
     };
@@ -96,8 +96,7 @@ fn markers_are_in_the_recording() {
         assert!((seconds - 0.12).abs() < 1e-6, "{ending}: {seconds}");
     }
     assert!(holds("xdf", b"eyes-closed (-7)") && holds("wav", b"eyes-closed (-7)"));
-    let meta: serde_json::Value =
-        serde_json::from_slice(&std::fs::read(file("sigmf-meta")).unwrap()).unwrap();
+    let meta: serde_json::Value = serde_json::from_slice(&fs::read(file("sigmf-meta")).unwrap()).unwrap();
     let found = &meta["annotations"][0];
     assert_eq!(
         (&found["core:sample_start"], &found["core:sample_count"]),
@@ -107,7 +106,7 @@ fn markers_are_in_the_recording() {
     assert_eq!(found["core:comment"], "eyes-closed (-7)");
 
     // They may be named, but not alone.
-    std::fs::remove_file(file("edf")).unwrap();
+    fs::remove_file(file("edf")).unwrap();
     record("edf", "ecg ecg.markers");
     let refused =
         place.command(&format!("record ecg.markers -o {}", file("bdf").display())).output().unwrap();
@@ -170,6 +169,7 @@ fn markers_of_a_file_come_back() {
         let copy = place.path().join(format!("{ending}.{ending}"));
         let done = place.run(&format!("record a --from oldest -o {}", copy.display()));
         assert!(done.status.success(), "{}", done.stderr);
+        let copy = if ending == "sigmf" { copy.with_extension("sigmf-data") } else { copy };
         let done = place.run(&format!("play {} --speed max --keep", copy.display()));
         assert!(done.status.success() && done.stderr.contains("frames missing"), "{}", done.stderr);
         // A text in XDF has no length.

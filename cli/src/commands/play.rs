@@ -81,11 +81,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let (repeat, base) = (args.repeat, player.feed.position());
     let mut playing =
         Playing { reader, path, repeat, block: Vec::new(), broken: None, base, played: 0, told: 0, marking };
-    let done = player.play(&mut playing, u64::MAX);
-    if let Some(marking) = playing.marking {
-        marking.markers.finish();
-    }
-    done
+    player.play(&mut playing, u64::MAX)
 }
 
 /// A file that is being played.

@@ -2,6 +2,7 @@
 
 use super::{Contents, Header, varlen};
 use crate::files::{Error, Gap, marker};
+use std::collections::{HashMap, HashSet};
 use std::io::{Read, Seek, SeekFrom};
 
 #[derive(Debug)]
@@ -36,67 +37,85 @@ impl Offsets {
     }
 }
 
-/// The streams of texts that concern this one: those that are named after it, as `record` does, and those that are named
-/// after no other.
-pub(super) fn beside(headers: &[(u32, Header)], signal: &Header) -> Vec<u32> {
-    let concerns = |header: &&(u32, Header)| {
-        let of = header.1.name.strip_suffix(" markers");
-        let of = of.filter(|of| headers.iter().any(|(_, other)| other.number.is_some() && other.name == *of));
-        header.1.number.is_none() && of.is_none_or(|of| of == signal.name)
+/// The streams of texts that concern this one, with the number of texts in a sample: those that are named after it, as
+/// `record` does, and those that are named after no other.
+pub(super) fn beside(headers: &[(u32, Header)], signal: &Header) -> Vec<(u32, usize)> {
+    let (texts, others): (Vec<_>, Vec<_>) = headers.iter().partition(|(_, header)| header.number.is_none());
+    let others: HashSet<&str> = others.iter().map(|(_, header)| &*header.name).collect();
+    let concerns = |header: &Header| {
+        let of = header.name.strip_suffix(" markers").filter(|of| others.contains(of));
+        of.is_none_or(|of| of == signal.name)
     };
-    headers.iter().filter(concerns).map(|(id, _)| *id).collect()
+    let texts = texts.into_iter().filter(|(_, header)| concerns(header));
+    texts.map(|(id, header)| (*id, header.samples)).collect()
 }
 
 /// The texts of these streams, in order, without what tells of gaps.
 pub(super) fn read(
     file: &mut (impl Read + Seek),
     contents: &Contents,
-    streams: &[u32],
+    streams: &[(u32, usize)],
 ) -> Result<Vec<Text>, Error> {
-    let damaged = || Error::bad("a chunk of texts contradicts itself");
-    let none = Offsets::default();
+    let mut streams: HashMap<u32, Stream<'_>> = streams
+        .iter()
+        .map(|&(id, fields)| (id, Stream { fields, time: None, offsets: contents.offsets.get(&id) }))
+        .collect();
     let mut texts = Vec::new();
-    for id in streams {
-        let offsets = contents.offsets.get(id).unwrap_or(&none);
-        let fields = contents.headers.iter().find(|(of, _)| of == id).map_or(1, |(_, header)| header.samples);
-        let mut time = None;
-        for (_, chunk) in contents.samples.iter().filter(|(of, _)| of == id) {
-            let (mut at, end) = (chunk.start, chunk.start + chunk.bytes);
-            for _ in 0..chunk.frames {
-                let mut stamp = [0; 9];
-                let most = stamp.len().min((end - at) as usize);
-                file.seek(SeekFrom::Start(at))?;
-                file.read_exact(&mut stamp[..most])?;
-                at += match stamp {
-                    [0, ..] if most > 0 => 1,
-                    [8, ref stamp @ ..] if most == 9 => {
-                        time = Some(f64::from_le_bytes(*stamp)).filter(|time| time.is_finite());
-                        9
-                    }
-                    _ => return Err(damaged()),
-                };
-                let mut words = Vec::new();
-                for _ in 0..fields {
-                    let (bytes, begin) = varlen(file, at, end)?.ok_or_else(damaged)?;
-                    if bytes > end - begin {
-                        return Err(damaged());
-                    }
-                    let mut word = vec![0; bytes as usize];
-                    file.seek(SeekFrom::Start(begin))?;
-                    file.read_exact(&mut word)?;
-                    words.push(String::from_utf8_lossy(&word).into_owned());
-                    at = begin + bytes;
-                }
-                let text = words.join(" ");
-                if let Some(time) = time
-                    && Gap::told_in(&text).is_none()
-                    && texts.len() < marker::MOST
-                {
-                    texts.push(Text { time: time + offsets.at(time), text });
-                }
+    for (id, chunk) in &contents.samples {
+        let Some(stream) = streams.get_mut(id) else { continue };
+        let (mut at, end) = (chunk.start, chunk.start + chunk.bytes);
+        for _ in 0..chunk.frames {
+            let text = stream.read(file, &mut at, end)?;
+            if let Some(time) = stream.time
+                && Gap::told_in(&text).is_none()
+                && texts.len() < marker::MOST
+            {
+                let offset = stream.offsets.map_or(0.0, |offsets| offsets.at(time));
+                texts.push(Text { time: time + offset, text });
             }
         }
     }
     texts.sort_by(|one, other| one.time.total_cmp(&other.time));
     Ok(texts)
+}
+
+/// A stream of texts that is being read.
+struct Stream<'a> {
+    /// Texts of a sample.
+    fields: usize,
+    /// The last sample's, by its host's clock.
+    time: Option<f64>,
+    offsets: Option<&'a Offsets>,
+}
+
+impl Stream<'_> {
+    /// The next sample, in a chunk that ends there.
+    fn read(&mut self, file: &mut (impl Read + Seek), at: &mut u64, end: u64) -> Result<String, Error> {
+        let damaged = || Error::bad("a chunk of texts contradicts itself");
+        let mut stamp = [0; 9];
+        let there = stamp.len().min((end - *at) as usize);
+        file.seek(SeekFrom::Start(*at))?;
+        file.read_exact(&mut stamp[..there])?;
+        *at += match stamp {
+            [0, ..] if there > 0 => 1,
+            [8, ref stamp @ ..] if there == 9 => {
+                self.time = Some(f64::from_le_bytes(*stamp)).filter(|time| time.is_finite());
+                9
+            }
+            _ => return Err(damaged()),
+        };
+        let mut words = Vec::new();
+        for _ in 0..self.fields {
+            let (bytes, begin) = varlen(file, *at, end)?.ok_or_else(damaged)?;
+            if bytes > end - begin {
+                return Err(damaged());
+            }
+            let mut word = vec![0; bytes as usize];
+            file.seek(SeekFrom::Start(begin))?;
+            file.read_exact(&mut word)?;
+            words.push(String::from_utf8_lossy(&word).into_owned());
+            *at = begin + bytes;
+        }
+        Ok(words.join(" "))
+    }
 }
