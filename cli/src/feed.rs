@@ -36,6 +36,11 @@ pub(crate) struct RingArgs {
 }
 
 impl RingArgs {
+    /// The stream, shared as this one is.
+    pub(crate) fn share(&self, builder: Builder) -> Result<Builder, Failure> {
+        self.sharing.apply(builder)
+    }
+
     /// Whether a full ring waits.
     pub(crate) fn waits(&self) -> bool {
         self.lossless || self.producers.is_some()
@@ -78,8 +83,7 @@ impl Feed {
     pub(crate) fn new(builder: Builder, format: SampleFormat, ring: &RingArgs) -> Result<Self, Failure> {
         let stop = Stop::on_signals()?;
         let mut builder = ring
-            .sharing
-            .apply(builder)?
+            .share(builder)?
             .kind(match ring.producers {
                 Some(_) => Kind::Mpmc,
                 None if ring.lossless => Kind::Spsc,

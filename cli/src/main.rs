@@ -12,6 +12,7 @@ mod failure;
 mod feed;
 mod files;
 mod foreign;
+mod marks;
 mod names;
 mod output;
 mod pace;

@@ -29,6 +29,11 @@ pub(crate) trait Signal {
     fn gap(&mut self) -> Option<Gap> {
         None
     }
+
+    /// The stream has the frames before that position by now.
+    fn pushed(&mut self, _position: u64) -> Result<(), Failure> {
+        Ok(())
+    }
 }
 
 /// A block that is pushed at once may not be larger than this many bytes.
@@ -101,6 +106,7 @@ impl Player {
                 }
             }
             feed.push(block)?;
+            signal.pushed(feed.position())?;
         }
         Ok(())
     }

@@ -1,9 +1,14 @@
 //! Markers: made by one command, kept beside the signal, and written out by another.
 
 mod common;
+#[path = "common/edf.rs"]
+mod edf;
 
-use common::Place;
+use common::{Place, until};
+use edf::{Edf, Signal};
+use std::fs;
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::Stdio;
 
 #[test]
@@ -74,7 +79,7 @@ fn markers_are_in_the_recording() {
         }
     };
     let holds = |ending: &str, text: &[u8]| {
-        let bytes = std::fs::read(file(ending)).unwrap();
+        let bytes = fs::read(file(ending)).unwrap();
         bytes.windows(text.len()).any(|window| window == text)
     };
     for ending in ["edf", "bdf", "xdf", "wav", "sigmf", "csv"] {
@@ -82,7 +87,7 @@ fn markers_are_in_the_recording() {
     }
     // In EDF times count from a whole second, which the first record lies behind.
     let after = |ending: &str, text: &str| -> f64 {
-        let bytes: String = std::fs::read(file(ending)).unwrap().into_iter().map(char::from).collect();
+        let bytes: String = fs::read(file(ending)).unwrap().into_iter().map(char::from).collect();
         let onset = |up_to: usize| bytes[bytes[..up_to].rfind('+').unwrap()..up_to].parse::<f64>().unwrap();
         onset(bytes.find(text).unwrap()) - onset(bytes.find("\x14\x14").unwrap())
     };
@@ -91,8 +96,7 @@ fn markers_are_in_the_recording() {
         assert!((seconds - 0.12).abs() < 1e-6, "{ending}: {seconds}");
     }
     assert!(holds("xdf", b"eyes-closed (-7)") && holds("wav", b"eyes-closed (-7)"));
-    let meta: serde_json::Value =
-        serde_json::from_slice(&std::fs::read(file("sigmf-meta")).unwrap()).unwrap();
+    let meta: serde_json::Value = serde_json::from_slice(&fs::read(file("sigmf-meta")).unwrap()).unwrap();
     let found = &meta["annotations"][0];
     assert_eq!(
         (&found["core:sample_start"], &found["core:sample_count"]),
@@ -102,7 +106,7 @@ fn markers_are_in_the_recording() {
     assert_eq!(found["core:comment"], "eyes-closed (-7)");
 
     // They may be named, but not alone.
-    std::fs::remove_file(file("edf")).unwrap();
+    fs::remove_file(file("edf")).unwrap();
     record("edf", "ecg ecg.markers");
     let refused =
         place.command(&format!("record ecg.markers -o {}", file("bdf").display())).output().unwrap();
@@ -110,4 +114,91 @@ fn markers_are_in_the_recording() {
     assert!(!refused.status.success() && why.contains("are markers of ecg@v1: name that, too"), "{why}");
     signal.interrupt();
     place.run("rm ecg.markers");
+}
+
+/// An interrupted file of 500 frames at 100 Hz, in which something happened.
+fn eventful(place: &Place) -> PathBuf {
+    let mut made = Edf::new(vec![Signal::counting("EEG Cz", 100, 5, 0)])
+        .plus("EDF+D", &["+0.5", "+1.5", "+2.5", "+13.5", "+14.5"]);
+    made.annotations = [
+        "+0.5\x14\x14\0+1.7\x150.3\x14eyes closed (-7)\x14\0",
+        "+1.5\x14\x14\0+2.2\x14\u{e4}h, \x14x (0)\x14\0",
+        "+2.5\x14\x14\0+9\x14in the gap\x14\0+13.5\x147\x14\0",
+        "+13.5\x14\x14\0+14.25\x150.2\x14BAD_ACQ_SKIP 1\x14\0",
+        "+14.5\x14\x14\0+15.49\x14last\x14\0",
+    ]
+    .map(|text| text.as_bytes().to_vec())
+    .to_vec();
+    let path = place.path().join("eventful.edf");
+    fs::write(&path, made.bytes()).unwrap();
+    path
+}
+
+/// The markers of a stream: where, how long, number and text.
+fn markers(place: &Place, name: &str) -> Vec<String> {
+    let csv = place.output(&format!("cat {name}.markers --no-follow"));
+    let one = |line: &str| {
+        let fields: Vec<&str> = line.splitn(6, ',').collect();
+        [fields[1], fields[2], fields[3], fields[5]].join(",")
+    };
+    csv.lines().skip(1).map(one).collect()
+}
+
+#[test]
+fn markers_of_a_file_come_back() {
+    let place = Place::new();
+    let file = eventful(&place);
+    let done = place.run(&format!("play {} --name a --speed max --keep", file.display()));
+    assert!(done.status.success(), "{}", done.stderr);
+    let all = [
+        "120,30,-7,eyes closed",
+        "170,0,0,\"\u{e4}h, \"",
+        "170,0,0,x (0)",
+        "300,0,0,in the gap",
+        "300,0,7,",
+        "479,0,0,last",
+    ];
+    assert_eq!(markers(&place, "a"), all);
+    assert_eq!(place.info("a.markers").unwrap()["marks"], "a@v1");
+
+    // One that is added is recorded with the others.
+    assert!(place.run("mark a bye --at 200 --frames 7 --code 9").status.success());
+    let mut all = all.map(str::to_owned).to_vec();
+    all.insert(3, "200,7,9,bye".to_owned());
+    for ending in ["edf", "bdf", "xdf", "wav", "sigmf"] {
+        let copy = place.path().join(format!("{ending}.{ending}"));
+        let done = place.run(&format!("record a --from oldest -o {}", copy.display()));
+        assert!(done.status.success(), "{}", done.stderr);
+        let copy = if ending == "sigmf" { copy.with_extension("sigmf-data") } else { copy };
+        let done = place.run(&format!("play {} --speed max --keep", copy.display()));
+        assert!(done.status.success() && done.stderr.contains("frames missing"), "{}", done.stderr);
+        // A text in XDF has no length.
+        let wanted = all.iter().map(|one| match ending {
+            "xdf" => one.replace(",30,-7", ",0,-7").replace(",7,9,", ",0,9,"),
+            _ => one.clone(),
+        });
+        let mut found = markers(&place, ending);
+        found.sort();
+        let mut wanted: Vec<String> = wanted.collect();
+        wanted.sort();
+        assert_eq!(found, wanted, "{ending}: no gap is a marker");
+        assert_eq!(place.position(ending), 480);
+    }
+}
+
+#[test]
+fn a_repeated_file_brings_its_markers_again() {
+    let place = Place::new();
+    let file = eventful(&place);
+    let player = place.start(&format!("play {} --name a --speed max --repeat --lossless", file.display()));
+    until("the stream is there", || place.info("a").is_some());
+    place.output("cat a --frames 1500");
+    until("the third round's are there", || markers(&place, "a").len() >= 13);
+    let found = markers(&place, "a");
+    for (round, expected) in
+        [(0, "120,30,-7,eyes closed"), (1, "600,30,-7,eyes closed"), (2, "1080,30,-7,eyes closed")]
+    {
+        assert_eq!(found[6 * round], expected);
+    }
+    assert!(player.interrupt().status.success());
 }

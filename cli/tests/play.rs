@@ -108,7 +108,11 @@ fn all_that_edf_says_about_a_channel_arrives() {
     command.arg(&file);
     let done = common::Running::new("play", &mut command).done();
     assert!(done.status.success(), "{}", done.stderr);
-    assert!(done.stderr.contains("night 1.edf: 1 signal of annotations skipped\n"), "{}", done.stderr);
+    assert!(
+        done.stderr.contains("night-1.markers@v1: what the file says about night-1@v1\n"),
+        "{}",
+        done.stderr
+    );
     let info = place.info("night-1").unwrap();
     assert_eq!(info["start_time"], "2002-03-02T14:27:00Z");
     assert_eq!(info["device"], "Sony MNC R");

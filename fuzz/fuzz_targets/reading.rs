@@ -26,12 +26,20 @@ pub fn check<R: Reader>(opened: Result<R, Error>, length: usize) {
         }
     }
     whole.truncate(whole.len() / frame * frame);
+    let markers = file.markers().to_vec();
+    assert!(markers.is_empty() || file.is_marked());
+    if broken.is_none() {
+        let read = (whole.len() / frame) as u64;
+        assert!(markers.iter().filter_map(|marker| marker.position).is_sorted_by(|one, next| one <= next));
+        assert!(markers.iter().all(|marker| marker.position.is_none_or(|position| position <= read)));
+    }
     for most in [1, 7] {
         let Ok(()) = file.rewind() else { panic!("a file in memory can be read again") };
         let (mut parts, again) = all(&mut file, most);
         parts.truncate(parts.len() / frame * frame);
         assert_eq!(broken, again);
         assert_eq!(whole, parts);
+        assert_eq!(markers, file.markers());
     }
 }
 

@@ -85,6 +85,7 @@ file("edf", "plus", edf([("EEG Cz", 4), ("EEG Pz", 4)], reserved="EDF+C", onsets
 file("edf", "interrupted", edf([("EEG Cz", 4)], reserved="EDF+D", onsets=["+0", "+7"]))
 file("edf", "not-interrupted", edf([("EEG Cz", 4)], reserved="EDF+D", onsets=["+0", "+1"]))
 file("edf", "skipped", edf([("EEG Cz", 4)], reserved="EDF+D", onsets=["+0\x14\x14\0+0.5\x150.75\x14BAD_ACQ_SKIP", "+1"], room=48))
+file("edf", "marked", edf([("EEG Cz", 4)], reserved="EDF+D", onsets=["+0\x14\x14\0+0.5\x150.75\x14a (7)\x14b", "+3\x14\x14\0+2\x14c"], room=48))
 file("edf", "never-finished", edf([("EEG Cz", 4)], said=-1)[:-3])
 file("edf", "cut-off", edf([("EEG Cz", 4)], said=3))
 file("edf", "bdf", edf([("A1", 4), ("Status", 4)], width=3, reserved="24BIT", duration="0.25"))
@@ -115,6 +116,9 @@ file("wav", "long", wav(1, 1, 16, chunk(b"ds64", struct.pack("<QQQI", 0, 40, 20,
 labelled = chunk(b"cue ", struct.pack("<7I", 1, 1, 3, 0, 0, 0, 3)) + chunk(
     b"LIST", b"adtl" + chunk(b"labl", struct.pack("<I", 1) + b"47 frames missing: lapped\0"))
 file("wav", "gap", wav(1, 1, 16, chunk(b"data", samples), labelled))
+marked = chunk(b"cue ", struct.pack("<7I", 1, 1, 3, 0, 0, 0, 3)) + chunk(b"LIST", b"adtl" + chunk(
+    b"labl", struct.pack("<I", 1) + b"a (7)\0") + chunk(b"ltxt", struct.pack("<II", 1, 2) + b"rgn " + bytes(8)))
+file("wav", "marked", wav(1, 1, 16, chunk(b"data", samples), marked))
 file("wav", "broadcast", wav(1, 2, 16, chunk(b"bext", bytes(320) + b"2002-03-0214:27:00" + bytes(264)),
                              chunk(b"data", samples)))
 
@@ -138,10 +142,15 @@ file("xdf", "gap", b"XDF:" + xdf("int16", 100, exact, (5.0, b"abcd"), (5.5, b"ef
 file("xdf", "complex", b"XDF:" + xdf("int16", 100, "<annulus><sample_format>cu8</sample_format></annulus><channels>"
                                      "<channel><label>x.re</label></channel></channels>", (5.0, b"abcd")))
 file("xdf", "two-streams", b"XDF:" + xdf("double64", 10, "", (1.0, bytes(16))) + xdf_chunk(5, bytes(16)) + xdf("string", 0, ""))
+file("xdf", "marked", b"XDF:" + xdf("int16", 100, exact, (5.0, b"abcd"), (5.5, b"efgh"))
+     + xdf("string", 0, "", (-95.0, b"\1\1a\1\1b"), (None, b"\1\0\1\1c"), name="a markers").replace(b"\1\0\0\0", b"\2\0\0\0")
+     + xdf_chunk(4, struct.pack("<Idd", 2, -95.0, 100.5)))
 file("xdf", "cut-off", (b"XDF:" + xdf("float32", 10, "", (1.0, bytes(8))))[:-3])
 file("sigmf", "gap", b'{"global":{"core:datatype":"ri16_le","core:sample_rate":10,"core:num_channels":2},"captures":'
      b'[{"core:sample_start":0,"core:global_index":0,"core:datetime":"2002-03-02T14:27:00.5Z"},'
      b'{"core:sample_start":1,"core:global_index":9}],"annotations":[{}]}\0abcdefgh')
+file("sigmf", "marked", b'{"global":{"core:datatype":"ri16_le","core:sample_rate":10},"annotations":'
+     b'[{"core:sample_start":1,"core:sample_count":2,"core:label":"a","core:comment":"b (7)"},{}]}\0abcdefgh')
 file("sigmf", "complex", b'{"global":{"core:datatype":"cf32_be","core:sample_rate":10,"annulus:channels":'
      b'[{"label":"x","scale":0.5,"offset":1,"digital_range":[0,1],"physical_range":[0,1]}]}}\0abcdefgh')
 

@@ -1,6 +1,7 @@
 //! `annulus mark`: says of a running stream what happens.
 
 use crate::failure::{Failure, note};
+use crate::marks;
 use crate::names::Named;
 use annulus::{Marker, Producer, Status};
 use std::io::{self, BufRead, IsTerminal};
@@ -38,11 +39,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     if let Some(of) = &signal.info.marks {
         return Err(Failure::Usage(format!("{name} has markers itself: mark the signal, {of}")));
     }
-    let into =
-        args.into.clone().unwrap_or_else(|| format!("{}.markers@v{}", signal.info.name, signal.info.version));
-    let builder = name.beside(&into).marks(signal.info.full_name());
-    // Windows keeps no memory that nobody has open.
-    let mut markers = builder.keep(!cfg!(windows)).producer::<Marker>()?;
+    let into = args.into.clone().unwrap_or_else(|| marks::name(&signal.info));
+    let mut markers = marks::producer(name.beside(&into), &signal.info)?;
     match &args.text {
         Some(text) => mark(&mut markers, &signal, args, text, args.at),
         None => {

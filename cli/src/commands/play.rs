@@ -1,21 +1,24 @@
 //! `annulus play`: a recorded file as a live stream.
 
 use crate::failure::{Failure, note};
+use crate::feed::RingArgs;
 use crate::files::{self, Error, Gap, Options, Reader};
+use crate::marks;
 use crate::player::{PlayArgs, Player, Signal};
 use crate::progress::Progress;
 use crate::values;
-use annulus::SampleFormat;
+use annulus::{Info, Marker, Producer, SampleFormat};
 use std::path::{Path, PathBuf};
 
 /// Play a file (EDF, EDF+, BDF, XDF, SigMF, WAV, CSV) as if it were acquired now
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 EDF, EDF+, BDF: raw counts stay raw; the channels keep their labels, units, scales, filters; the date and time of the
-  recording become the stream's start time, taken as UTC. Nothing about the patient is kept. Annotations are skipped,
-  but for BAD_ACQ_SKIP: what that covers is no signal, and is left out.
+  recording become the stream's start time, taken as UTC. Nothing about the patient is kept. What an annotation
+  BAD_ACQ_SKIP covers is no signal, and is left out.
 XDF: a stream of numbers with a rate (--stream says which); what is written by annulus record comes back as it was.
 SigMF: the pair of files, by the name of either. Of both, gaps are told, as of EDF+D.
+What happened (annotations, cue points of WAV, texts of XDF) becomes markers, in the stream NAME.markers.
 WAV: PCM of 8, 16, 24 (as i32) or 32 bits, f32, f64, also RF64. --physical values are full scale, -1 to 1.
 CSV: a line for each frame, columns separated by comma, semicolon or tab. The first line has the labels if none of its
   fields is a number. A first column labelled 'position', as annulus cat writes it, or 'time' (or t, timestamp, seconds)
@@ -73,8 +76,11 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     }
     let mut player = Player::new(builder, recording.format, recording.channels.clone(), rate, &args.play)?;
     player.feed.progress = Progress::on_terminal(player.feed.info().full_name(), rate, frames);
+    let marking =
+        if reader.is_marked() { Some(Marking::new(player.feed.info(), &args.play.ring)?) } else { None };
+    let (repeat, base) = (args.repeat, player.feed.position());
     let mut playing =
-        Playing { reader, path, repeat: args.repeat, block: Vec::new(), broken: None, played: 0, told: 0 };
+        Playing { reader, path, repeat, block: Vec::new(), broken: None, base, played: 0, told: 0, marking };
     player.play(&mut playing, u64::MAX)
 }
 
@@ -84,9 +90,13 @@ struct Playing {
     path: PathBuf,
     repeat: bool,
     block: Vec<u8>,
+    /// The position that its first frame got.
+    base: u64,
     /// Frames so far, and gaps.
     played: u64,
     told: usize,
+    /// If it tells what happened.
+    marking: Option<Marking>,
     /// What ended it in the middle of the last block, to be told when that has been played.
     broken: Option<Error>,
 }
@@ -127,11 +137,20 @@ impl Signal for Playing {
         Some(gap)
     }
 
-    fn block(&mut self, _: u64, most: usize) -> Result<&[u8], Failure> {
+    fn pushed(&mut self, position: u64) -> Result<(), Failure> {
+        self.marking.as_mut().map_or(Ok(()), |marking| marking.mark(&*self.reader, self.base, position))
+    }
+
+    fn block(&mut self, position: u64, most: usize) -> Result<&[u8], Failure> {
         self.block.clear();
         let mut read = self.read(most);
+        if read.is_ok() && self.block.is_empty() {
+            if let Some(marking) = &mut self.marking {
+                marking.end(&*self.reader, self.base, &self.path)?;
+            }
+        }
         if read.is_ok() && self.block.is_empty() && self.repeat {
-            (self.played, self.told) = (0, 0);
+            (self.base, self.played, self.told) = (position, 0, 0);
             read = self.reader.rewind().and_then(|()| self.read(most));
         }
         self.played += (self.block.len() / self.reader.recording().frame_bytes()) as u64;
@@ -139,6 +158,66 @@ impl Signal for Playing {
             Ok(()) => Ok(&self.block),
             Err(error) => Err(failure(&self.path, error)),
         }
+    }
+}
+
+/// The stream of markers beside the one that is played.
+struct Marking {
+    signal: Info,
+    markers: Producer<Marker>,
+    /// Of the file's, so many were looked at, and so many of those belong to no frame.
+    marked: usize,
+    outside: usize,
+}
+
+impl Marking {
+    fn new(signal: &Info, ring: &RingArgs) -> Result<Self, Failure> {
+        let builder = ring.share(annulus::create(marks::name(signal)))?;
+        let markers = marks::producer(builder, signal)?;
+        note(format!("{}: what the file says about {}", markers.info().full_name(), signal.full_name()));
+        Ok(Self { signal: signal.clone(), markers, marked: 0, outside: 0 })
+    }
+
+    /// Those of the frames before `position`, in a file whose first frame is at `base`.
+    fn mark(&mut self, file: &dyn Reader, base: u64, position: u64) -> Result<(), Failure> {
+        for marker in &file.markers()[self.marked..] {
+            let at = marker.position.map(|at| base + at);
+            if at.is_some_and(|at| at >= position) {
+                break;
+            }
+            self.marked += 1;
+            match at {
+                Some(at) => self.push(marker, at)?,
+                None => self.outside += 1,
+            }
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, marker: &files::Marker, at: u64) -> Result<(), Failure> {
+        let name = self.markers.info().full_name();
+        let (text, code) = marks::parts(&marker.text);
+        let mut room = text.len().min(Marker::TEXT_MAX);
+        while !text.is_char_boundary(room) {
+            room -= 1;
+        }
+        let fits = &text[..room];
+        if fits.len() < text.len() {
+            note(format!("{name}: a text is too long for a marker, which keeps the beginning: \"{fits}\""));
+        }
+        let marker = Marker::new(fits)?.with_code(code).at(&self.signal, at).lasting(marker.frames);
+        self.markers.push(&[marker]).map_err(|error| Failure::Failed(format!("{name}: {error}")))
+    }
+
+    /// What is left, at the end of the file; it may begin anew.
+    fn end(&mut self, file: &dyn Reader, base: u64, path: &Path) -> Result<(), Failure> {
+        self.mark(file, base, u64::MAX)?;
+        if self.outside > 0 {
+            let why = "markers lie before its first frame or behind its last one: left out";
+            note(format!("{}: {} {why}", path.display(), self.outside));
+        }
+        (self.marked, self.outside) = (0, 0);
+        Ok(())
     }
 }
 

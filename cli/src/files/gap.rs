@@ -45,6 +45,17 @@ impl Cause {
     }
 }
 
+impl Gap {
+    /// How many are missing, and why, if that is what a text says: one that [`Gap`]'s display wrote.
+    pub(super) fn told_in(text: &str) -> Option<(Option<u64>, Cause)> {
+        let (missing, cause) = match text.split_once(" frames missing: ") {
+            Some((missing, cause)) => (Some(missing.parse().ok()?), cause),
+            None => (None, text.strip_prefix("frames missing, nobody counted them: ")?),
+        };
+        Some((missing, Cause::named_in(cause)))
+    }
+}
+
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let named = Self::ALL.iter().find(|(cause, _)| cause == self);

@@ -8,6 +8,7 @@ mod csv;
 mod date;
 mod edf;
 mod gap;
+mod marker;
 mod sigmf;
 mod wav;
 mod xdf;
@@ -15,6 +16,7 @@ mod xdf;
 pub(crate) use self::csv::Csv;
 pub(crate) use edf::Edf;
 pub(crate) use gap::{Cause, Gap};
+pub(crate) use marker::Marker;
 pub(crate) use sigmf::Sigmf;
 pub(crate) use wav::Wav;
 pub(crate) use xdf::Xdf;
@@ -54,6 +56,16 @@ pub(crate) trait Reader: fmt::Debug {
     /// frames of the file.
     fn gaps(&self) -> &[Gap] {
         &[]
+    }
+
+    /// What happened, as far as it is known: at least up to the frames that were read. In order.
+    fn markers(&self) -> &[Marker] {
+        &[]
+    }
+
+    /// Whether there is anything among the markers, or will be.
+    fn is_marked(&self) -> bool {
+        !self.markers().is_empty()
     }
 
     /// Appends the next frames, `most` at most. Fewer mean nothing, none is the end.

@@ -1,7 +1,7 @@
 //! SigMF: samples in one file, and what they mean in another, as JSON.
 
 use super::choose::{self, Names};
-use super::{Cause, Error, Gap, Options, Reader, Recording, date};
+use super::{Cause, Error, Gap, Marker, Options, Reader, Recording, date, marker};
 use crate::plain::plain;
 use annulus::{Channel, SampleFormat, SampleType};
 use serde_json::Value;
@@ -28,6 +28,7 @@ pub(crate) struct Sigmf<R> {
     offsets: Vec<usize>,
     frames: u64,
     gaps: Vec<Gap>,
+    markers: Vec<Marker>,
     /// The next frame.
     next: u64,
     window: Vec<u8>,
@@ -67,8 +68,9 @@ impl<R: Read + Seek> Sigmf<R> {
         if rest > 0 {
             notes.push(format!("{rest} bytes of a frame that is not whole skipped"));
         }
-        if meta["annotations"].as_array().is_some_and(|all| !all.is_empty()) {
-            notes.push("annotations skipped".to_owned());
+        let annotations = meta["annotations"].as_array().map_or(&[][..], |annotations| annotations);
+        if annotations.len() > marker::MOST {
+            notes.push(marker::too_many());
         }
 
         let own = global["annulus:channels"].as_array().filter(|own| own.len() == count);
@@ -96,6 +98,7 @@ impl<R: Read + Seek> Sigmf<R> {
             offsets: chosen.iter().map(|index| index * size).collect(),
             frames,
             gaps: gaps(captures, frames, rate),
+            markers: markers(annotations, frames),
             next: 0,
             window: Vec::new(),
             recording: Recording {
@@ -177,6 +180,20 @@ fn gaps(captures: &[Value], frames: u64, rate: f64) -> Vec<Gap> {
     gaps
 }
 
+/// What annotations say: a short word, or more of them.
+fn markers(annotations: &[Value], frames: u64) -> Vec<Marker> {
+    let marker = |annotation: &Value| {
+        let position = annotation["core:sample_start"].as_u64();
+        let lasts = annotation["core:sample_count"].as_u64().unwrap_or(0);
+        let words = ["core:label", "core:comment"].map(|name| annotation[name].as_str().unwrap_or(""));
+        let words: Vec<&str> = words.into_iter().filter(|words| !words.is_empty()).collect();
+        Marker::within(frames, position, lasts, &words.join(": "))
+    };
+    let mut markers: Vec<Marker> = annotations.iter().take(marker::MOST).map(marker).collect();
+    markers.sort_by_key(|marker| marker.position);
+    markers
+}
+
 impl<R: Read + Seek + std::fmt::Debug> Reader for Sigmf<R> {
     fn recording(&self) -> &Recording {
         &self.recording
@@ -184,6 +201,10 @@ impl<R: Read + Seek + std::fmt::Debug> Reader for Sigmf<R> {
 
     fn gaps(&self) -> &[Gap] {
         &self.gaps
+    }
+
+    fn markers(&self) -> &[Marker] {
+        &self.markers
     }
 
     fn read(&mut self, most: usize, out: &mut Vec<u8>) -> Result<(), Error> {
@@ -235,7 +256,8 @@ mod tests {
             { "core:sample_start": 0, "core:global_index": 100, "core:datetime": "2026-11-21T02:15:00.5Z" },
             { "core:sample_start": 1, "core:global_index": 101 },
             { "core:sample_start": 2, "core:global_index": 149, "annulus:gap": { "cause": "lapped" } }],
-            "annotations": [] }"#;
+            "annotations": [{ "core:sample_start": 5, "core:sample_count": 1, "core:comment": "b\u0007b" },
+            { "core:sample_start": 2, "core:label": "a", "core:comment": "long" }, { "core:sample_start": 7 }, 8] }"#;
         let data: Vec<u8> = (0..24_i16).flat_map(i16::to_be_bytes).collect();
         let mut file = open(meta, data).unwrap();
         let recording = file.recording();
@@ -246,6 +268,14 @@ mod tests {
         let gap =
             Gap { position: 2, missing: Some(47), cause: Cause::Lapped, time: Duration::from_millis(4900) };
         assert_eq!(file.gaps(), [gap]);
+        let marker = |position, frames, text: &str| Marker { position, frames, text: text.to_owned() };
+        let expected = [
+            marker(None, 0, ""),
+            marker(None, 0, ""),
+            marker(Some(2), 0, "a: long"),
+            marker(Some(5), 1, "b b"),
+        ];
+        assert_eq!(file.markers(), expected);
         let mut out = Vec::new();
         file.read(100, &mut out).unwrap();
         assert_eq!(out, (0..24_i16).flat_map(i16::to_le_bytes).collect::<Vec<_>>());

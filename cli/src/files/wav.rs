@@ -7,7 +7,7 @@ mod cues;
 mod tests;
 
 use super::choose::{self, Names};
-use super::{Error, Gap, Options, Reader, Recording, date};
+use super::{Error, Gap, Marker, Options, Reader, Recording, date};
 use crate::plain::plain;
 use annulus::{Channel, SampleFormat, SampleType};
 use std::io::{self, Read, Seek, SeekFrom};
@@ -38,6 +38,7 @@ pub(crate) struct Wav<R> {
     data: u64,
     frames: u64,
     gaps: Vec<Gap>,
+    markers: Vec<Marker>,
     /// The next frame.
     next: u64,
     window: Vec<u8>,
@@ -65,7 +66,7 @@ impl<R: Read + Seek> Wav<R> {
         let frames = chunks.data.frames(form.frame as u64, options.truncated, &mut notes)?;
 
         let after = chunks.data.start + frames * form.frame as u64;
-        let gaps = cues::gaps(&mut file, after, length, frames, form.rate)?;
+        let (gaps, markers) = cues::read(&mut file, after, length, frames, form.rate)?;
         let names = |index| {
             let label = label(index, form.channels);
             Names { verbatim: label.clone(), label, group: String::new() }
@@ -93,6 +94,7 @@ impl<R: Read + Seek> Wav<R> {
             data: chunks.data.start,
             frames,
             gaps,
+            markers,
             next: 0,
             window: Vec::new(),
         })
@@ -106,6 +108,10 @@ impl<R: Read + Seek + std::fmt::Debug> Reader for Wav<R> {
 
     fn gaps(&self) -> &[Gap] {
         &self.gaps
+    }
+
+    fn markers(&self) -> &[Marker] {
+        &self.markers
     }
 
     fn read(&mut self, most: usize, out: &mut Vec<u8>) -> Result<(), Error> {

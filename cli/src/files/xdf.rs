@@ -3,11 +3,14 @@
 mod stream;
 #[cfg(test)]
 mod tests;
+mod texts;
 
 use self::stream::Header;
+use self::texts::{Offsets, Text};
 use super::choose::{self, Names};
-use super::{Cause, Error, Gap, Options, Reader, Recording};
+use super::{Cause, Error, Gap, Marker, Options, Reader, Recording, marker};
 use annulus::{SampleFormat, SampleType};
+use std::collections::HashMap;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::time::Duration;
 
@@ -40,6 +43,10 @@ pub(crate) struct Xdf<R> {
     first: Option<f64>,
     given: u64,
     gaps: Vec<Gap>,
+    /// What is told beside the stream, in order, and those of them whose frames are known.
+    texts: Vec<Text>,
+    markers: Vec<Marker>,
+    offsets: Offsets,
     /// The next frame comes after a gap that was told.
     told: bool,
 }
@@ -65,6 +72,7 @@ pub(super) fn begins(file: &mut (impl Read + Seek)) -> io::Result<bool> {
 struct Contents {
     headers: Vec<(u32, Header)>,
     samples: Vec<(u32, Chunk)>,
+    offsets: HashMap<u32, Offsets>,
     notes: Vec<String>,
 }
 
@@ -117,7 +125,8 @@ impl Contents {
     ) -> Result<(), Error> {
         const STREAM_HEADER: u16 = 2;
         const SAMPLES: u16 = 3;
-        if !matches!(tag, STREAM_HEADER | SAMPLES) {
+        const CLOCK_OFFSET: u16 = 4;
+        if !matches!(tag, STREAM_HEADER | SAMPLES | CLOCK_OFFSET) {
             return Ok(());
         }
         let damaged = || Error::Bad(format!("the chunk at byte {start} contradicts itself"));
@@ -134,6 +143,14 @@ impl Contents {
             let mut text = vec![0; bytes as usize];
             file.read_exact(&mut text)?;
             self.headers.push((id, Header::read(&text)?));
+            return Ok(());
+        }
+        if tag == CLOCK_OFFSET {
+            let mut pair = [0; 16];
+            if bytes == 16 {
+                file.read_exact(&mut pair)?;
+                self.offsets.entry(id).or_default().add(pair);
+            }
             return Ok(());
         }
         let (frames, begin) = varlen(file, start, start + bytes)?.ok_or_else(damaged)?;
@@ -204,7 +221,7 @@ fn varlen(file: &mut (impl Read + Seek), at: u64, end: u64) -> Result<Option<(u6
 
 impl<R: Read + Seek> Xdf<R> {
     pub(crate) fn new(mut file: R, options: &Options) -> Result<Self, Error> {
-        let contents = Contents::read(&mut file, options.truncated)?;
+        let mut contents = Contents::read(&mut file, options.truncated)?;
         let one = contents.choose(options.stream.as_deref())?;
         let (id, header) = (contents.headers[one].0, contents.headers[one].1.clone());
         let number = header.number.ok_or_else(|| Error::bad("its samples are no numbers"))?;
@@ -220,9 +237,16 @@ impl<R: Read + Seek> Xdf<R> {
         {
             return Err(Error::bad("its samples are more than their chunks have room for"));
         }
+        let beside = texts::beside(&contents.headers, &header);
+        let texts = texts::read(&mut file, &contents, &beside)?;
+        let offsets = contents.offsets.remove(&id).unwrap_or_default();
         let mut notes = contents.notes;
-        if contents.headers.len() > 1 {
-            notes.push(format!("{} other streams skipped", contents.headers.len() - 1));
+        let others = contents.headers.len() - 1 - beside.len();
+        if others > 0 {
+            notes.push(format!("{others} other streams skipped"));
+        }
+        if texts.len() == marker::MOST {
+            notes.push(marker::too_many());
         }
         let names = |channel: &annulus::Channel| Names {
             label: channel.label.clone(),
@@ -255,6 +279,9 @@ impl<R: Read + Seek> Xdf<R> {
             first: None,
             given: 0,
             gaps: Vec::new(),
+            texts,
+            markers: Vec::new(),
+            offsets,
             told: false,
         })
     }
@@ -262,7 +289,10 @@ impl<R: Read + Seek> Xdf<R> {
     /// The next frame; false at the end, or before a gap.
     fn frame(&mut self, alone: bool, out: &mut Vec<u8>) -> Result<bool, Error> {
         while self.left == 0 {
-            let Some(chunk) = self.chunks.get(self.chunk) else { return Ok(false) };
+            let Some(chunk) = self.chunks.get(self.chunk) else {
+                self.mark(self.due, true);
+                return Ok(false);
+            };
             self.bytes.resize(chunk.bytes as usize, 0);
             self.file.seek(SeekFrom::Start(chunk.start))?;
             self.file.read_exact(&mut self.bytes)?;
@@ -306,10 +336,25 @@ impl<R: Read + Seek> Xdf<R> {
             }
         }
         self.told = false;
+        self.mark(stamp.or(self.due), false);
         self.due = stamp.or(self.due).map(|now| now + step);
         self.first = self.first.or(stamp);
         (self.at, self.left, self.given) = (begin + frame, self.left - 1, self.given + 1);
         Ok(true)
+    }
+
+    /// The next frame, or the end, is sampled then: what is told of it, and of what is missing before it.
+    fn mark(&mut self, now: Option<f64>, end: bool) {
+        let half = 0.5 / self.header.rate;
+        while let Some(text) = self.texts.get(self.markers.len()) {
+            let late = now.map(|now| text.time - now - self.offsets.at(now));
+            let position = match late {
+                Some(late) if late < half => (self.given > 0 || late >= -half).then_some(self.given),
+                _ if end => None,
+                _ => return,
+            };
+            self.markers.push(Marker::within(u64::MAX, position, 0, &text.text));
+        }
     }
 }
 
@@ -320,6 +365,14 @@ impl<R: Read + Seek + std::fmt::Debug> Reader for Xdf<R> {
 
     fn gaps(&self) -> &[Gap] {
         &self.gaps
+    }
+
+    fn markers(&self) -> &[Marker] {
+        &self.markers
+    }
+
+    fn is_marked(&self) -> bool {
+        !self.texts.is_empty()
     }
 
     fn read(&mut self, most: usize, out: &mut Vec<u8>) -> Result<(), Error> {
@@ -335,6 +388,7 @@ impl<R: Read + Seek + std::fmt::Debug> Reader for Xdf<R> {
         (self.chunk, self.left, self.given, self.told) = (0, 0, 0, false);
         (self.due, self.first) = (None, None);
         self.gaps.clear();
+        self.markers.clear();
         Ok(())
     }
 }

@@ -3,6 +3,7 @@
 use super::Marker;
 use super::session::{Session, Tally};
 use crate::failure::Failure;
+use crate::marks;
 use crate::names::Stream;
 use crate::stop::SLICE;
 use annulus::{Info, Observer, ReadError, Wait};
@@ -96,7 +97,7 @@ impl<'a> Marking<'a> {
             None => self.session.note(format!(
                 "{}: nobody knows where \"{}\" belongs",
                 self.marks.name,
-                text(&marker)
+                marks::written(&marker)
             )),
         }
     }
@@ -111,17 +112,8 @@ impl<'a> Marking<'a> {
         for (position, marker) in ready.into_iter().filter(|(position, _)| *position >= from) {
             let seconds = if self.info.rate > 0.0 { marker.frames() as f64 / self.info.rate } else { 0.0 };
             let duration = Duration::try_from_secs_f64(seconds).unwrap_or_default();
-            let marker = Marker { position, duration, text: text(&marker) };
+            let marker = Marker { position, duration, text: marks::written(&marker) };
             self.session.write(|writer| writer.marker(self.marks.stream, marker));
         }
-    }
-}
-
-/// With its number, if it has one.
-fn text(marker: &annulus::Marker) -> String {
-    match (marker.text(), marker.code()) {
-        (text, 0) => text.to_owned(),
-        ("", code) => code.to_string(),
-        (text, code) => format!("{text} ({code})"),
     }
 }

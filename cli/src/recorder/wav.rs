@@ -81,6 +81,8 @@ struct Origin {
 #[derive(Debug)]
 struct Cue {
     frame: u32,
+    /// Frames that it lasts.
+    frames: u32,
     text: String,
 }
 
@@ -163,9 +165,9 @@ impl Wav {
         12 + 36 + 8 + BEXT as u64 + fmt + if self.form.float { 12 } else { 0 } + 8
     }
 
-    fn cue(&mut self, position: u64, text: String) {
+    fn cue(&mut self, position: u64, frames: f64, text: String) {
         if let Ok(frame) = u32::try_from(self.timeline.recorded(position)) {
-            self.cues.push(Cue { frame, text });
+            self.cues.push(Cue { frame, frames: frames as u32, text });
         }
     }
 
@@ -182,6 +184,10 @@ impl Wav {
                 points.extend_from_slice(&number.to_le_bytes());
             }
             chunk(&mut labels, b"labl", &[&id.to_le_bytes(), cue.text.as_bytes(), &[0]].concat());
+            if cue.frames > 0 {
+                let region = [&id.to_le_bytes(), &cue.frames.to_le_bytes(), &b"rgn "[..], &[0; 8]].concat();
+                chunk(&mut labels, b"ltxt", &region);
+            }
         }
         chunk(&mut tail, b"cue ", &points);
         chunk(&mut tail, b"LIST", &labels);
@@ -248,12 +254,13 @@ impl Writer for Wav {
 
     fn gap(&mut self, _: usize, gap: &Gap) -> io::Result<()> {
         self.timeline.gap(gap);
-        self.cue(gap.position, gap.to_string());
+        self.cue(gap.position, 0.0, gap.to_string());
         Ok(())
     }
 
     fn marker(&mut self, _: usize, marker: Marker) -> io::Result<()> {
-        self.cue(marker.position, marker.text);
+        let frames = (marker.duration.as_secs_f64() * self.rate).round();
+        self.cue(marker.position, frames, marker.text);
         Ok(())
     }
 

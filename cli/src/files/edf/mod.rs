@@ -10,8 +10,8 @@ mod tests;
 use self::header::Header;
 use self::runs::Runs;
 use self::signals::{channel, names, one_rate};
-use super::choose;
-use super::{Error, Gap, Options, Reader, Recording};
+use super::{Error, Gap, Marker, Options, Reader, Recording};
+use super::{choose, marker};
 use annulus::{SampleFormat, SampleType};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
@@ -34,6 +34,7 @@ pub(crate) struct Edf<R> {
     /// Frames of the file that are signal, and what is missing between them.
     runs: Vec<Range<u64>>,
     gaps: Vec<Gap>,
+    markers: Vec<Marker>,
     /// Where each channel's samples begin in a record.
     offsets: Vec<u64>,
     /// The next frame to be taken from the file, and the run that it is in.
@@ -72,7 +73,6 @@ impl<R: Read + Seek> Edf<R> {
 
         let signals: Vec<usize> =
             (0..header.signals.len()).filter(|&index| !header.signals[index].is_annotations()).collect();
-        let annotations = header.signals.len() - signals.len();
         if signals.is_empty() {
             return Err(Error::bad("it has no signals, only annotations"));
         }
@@ -90,9 +90,8 @@ impl<R: Read + Seek> Edf<R> {
         if frames == 0 {
             return Err(Error::bad("its annotations say that none of its samples are signal"));
         }
-        if runs.texts {
-            let many = if annotations == 1 { "1 signal" } else { &format!("{annotations} signals") };
-            notes.push(format!("{many} of annotations skipped"));
+        if runs.too_many {
+            notes.push(marker::too_many());
         }
 
         let mut channels = Vec::with_capacity(chosen.len());
@@ -102,8 +101,7 @@ impl<R: Read + Seek> Edf<R> {
                 Error::Bad(format!("signal {} ('{label}'): {why}", index + 1))
             })?);
         }
-        let late = runs.first.unwrap_or_default();
-        let start_time = header.start_time.and_then(|at| at.checked_add(late));
+        let start_time = header.start_time.and_then(|at| at.checked_add(runs.first));
         let number = if header.width == 2 { SampleType::I16 } else { SampleType::I32 };
         Ok(Self {
             file,
@@ -123,6 +121,7 @@ impl<R: Read + Seek> Edf<R> {
             next: runs.runs[0].start,
             runs: runs.runs,
             gaps: runs.gaps,
+            markers: runs.markers,
             run: 0,
             offsets: chosen.iter().map(|&index| layout.offsets[index]).collect(),
             window: Vec::new(),
@@ -176,6 +175,10 @@ impl<R: Read + Seek + std::fmt::Debug> Reader for Edf<R> {
 
     fn gaps(&self) -> &[Gap] {
         &self.gaps
+    }
+
+    fn markers(&self) -> &[Marker] {
+        &self.markers
     }
 
     fn read(&mut self, most: usize, out: &mut Vec<u8>) -> Result<(), Error> {

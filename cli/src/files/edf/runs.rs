@@ -1,7 +1,7 @@
 //! Which frames of an EDF+ file follow each other, by its annotations: when each data record begins, and what in it is
 //! no signal.
 
-use super::super::{Cause, Error, Gap};
+use super::super::{Cause, Error, Gap, Marker, marker};
 use super::Layout;
 use super::header::{Header, finite};
 use std::io::{self, Read, Seek, SeekFrom};
@@ -11,17 +11,23 @@ use std::time::Duration;
 /// What an annotation's text begins with where the samples are none: MNE's word, and `record`'s.
 const SKIP: &str = "BAD_ACQ_SKIP";
 
+/// No frame is later: nothing is lasting that long, and sums of such numbers are numbers.
+const LATEST: f64 = (1_u64 << 60) as f64;
+
 /// What the annotations of a file tell.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Runs {
     /// Frames of the file that follow each other, in the file and in time.
     pub(super) runs: Vec<Range<u64>>,
     /// What is missing between them.
     pub(super) gaps: Vec<Gap>,
-    /// How much later than the header says the first record begins: a fraction of a second. `None` if nothing says it.
-    pub(super) first: Option<Duration>,
-    /// Whether there are other texts.
-    pub(super) texts: bool,
+    /// How much later than the header says the first of them begins: a fraction of a second, if it is no skipped one.
+    pub(super) first: Duration,
+    pub(super) markers: Vec<Marker>,
+    /// There are more.
+    pub(super) too_many: bool,
+    /// Frames from the first record's to the first that is signal.
+    begin: u64,
     /// Frames in the runs, and missing between them.
     pub(super) frames: u64,
     missing: u64,
@@ -54,9 +60,8 @@ impl Runs {
         let annotated: Vec<usize> =
             (0..header.signals.len()).filter(|&index| header.signals[index].is_annotations()).collect();
         let rate = per_record as f64 / header.duration;
-        let mut all =
-            Self { runs: Vec::new(), gaps: Vec::new(), first: None, texts: false, frames: 0, missing: 0 };
-        let (mut begins, mut entries) = (Vec::new(), Vec::new());
+        let mut all = Self::default();
+        let (mut begins, mut skipped, mut texts) = (Vec::new(), Vec::new(), Vec::new());
         for record in 0..records {
             let mut onset = None;
             for (nth, &index) in annotated.iter().enumerate() {
@@ -64,8 +69,12 @@ impl Runs {
                 if nth == 0 {
                     onset = found.first().map(|entry| entry.onset);
                 }
-                all.texts |= found.iter().any(|entry| !entry.text.is_empty() && !entry.is_skip());
-                entries.extend(found.into_iter().filter(Entry::is_skip));
+                let (skips, others): (Vec<_>, Vec<_>) = found.into_iter().partition(Entry::is_skip);
+                skipped.extend(skips.into_iter().filter(|skip| skip.duration.is_some()));
+                let room = marker::MOST - texts.len();
+                let mut others = others.into_iter().filter(|entry| !entry.text.is_empty());
+                texts.extend(others.by_ref().take(room));
+                all.too_many |= others.next().is_some();
             }
             let first = *begins.first().unwrap_or(&onset);
             let expected = first.map(|first| first + record as f64 * header.duration);
@@ -80,14 +89,13 @@ impl Runs {
             }
         }
         let first = begins.first().copied().flatten();
-        all.first = first.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
         let zero = first.unwrap_or(0.0);
-        let frame = |seconds: f64| ((seconds - zero) * rate).round().max(0.0) as u64;
+        let frame = |seconds: f64| ((seconds - zero) * rate).round().clamp(0.0, LATEST) as u64;
         let skip = |entry: &Entry| Skip {
             frames: frame(entry.onset)..frame(entry.onset + entry.duration.unwrap_or(0.0)),
             cause: Cause::named_in(&entry.text),
         };
-        let skips = Skip::apart(entries.iter().map(skip).collect());
+        let skips = Skip::apart(skipped.iter().map(skip).collect());
         let mut after = 0;
         for (record, begin) in (0..).zip(begins) {
             let begin = begin.map_or(record * per_record, frame);
@@ -103,7 +111,31 @@ impl Runs {
             after = begin + per_record;
             all.add(record * per_record..(record + 1) * per_record, begin, &skips, rate);
         }
+        all.first = Duration::try_from_secs_f64(zero + all.begin as f64 / rate).unwrap_or_default();
+        all.mark(texts, zero, rate);
         Ok(all)
+    }
+
+    /// Finds the frames that these belong to. What happened while frames were missing belongs to the next one.
+    fn mark(&mut self, mut entries: Vec<Entry>, zero: f64, rate: f64) {
+        entries.sort_by(|one, other| one.onset.total_cmp(&other.onset));
+        let (mut before, mut gaps) = (self.begin, self.gaps.iter().peekable());
+        for entry in entries {
+            let index = ((entry.onset - zero) * rate).round();
+            let index = (index >= 0.0).then_some(index as u64);
+            while let Some(gap) = gaps.peek()
+                && let Some(missing) = gap.missing
+                && Some(gap.position + before + missing) <= index
+            {
+                before += missing;
+                gaps.next();
+            }
+            let position = index.and_then(|index| index.checked_sub(before));
+            let next = gaps.peek().map_or(u64::MAX, |gap| gap.position);
+            let position = position.map(|position| position.min(next));
+            let lasts = (entry.duration.unwrap_or(0.0) * rate).round() as u64;
+            self.markers.push(Marker::within(self.frames, position, lasts, &entry.text));
+        }
     }
 
     /// Frames of the file, the first of which is `begin` in time, without those that are skipped.
@@ -126,7 +158,10 @@ impl Runs {
         if frames.is_empty() {
             return;
         }
-        let (so_far, after) = (self.frames, self.frames + self.missing);
+        if self.runs.is_empty() {
+            self.begin = begin;
+        }
+        let (so_far, after) = (self.frames, self.begin + self.frames + self.missing);
         self.frames += frames.end - frames.start;
         match self.runs.last_mut() {
             Some(last) if after == begin && last.end == frames.start => last.end = frames.end,
@@ -136,7 +171,8 @@ impl Runs {
                 let cause = next
                     .filter(|skip| skip.frames.contains(&after))
                     .map_or(Cause::Unknown, |skip| skip.cause);
-                let time = Duration::try_from_secs_f64(begin as f64 / rate).unwrap_or_default();
+                let time =
+                    Duration::try_from_secs_f64((begin - self.begin) as f64 / rate).unwrap_or_default();
                 self.missing += begin - after;
                 self.gaps.push(Gap { position: so_far, missing: Some(begin - after), cause, time });
                 self.runs.push(frames);
@@ -164,7 +200,7 @@ impl Skip {
 
 impl Entry {
     fn is_skip(&self) -> bool {
-        self.duration.is_some() && self.text.starts_with(SKIP)
+        self.text.starts_with(SKIP)
     }
 }
 

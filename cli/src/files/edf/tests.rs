@@ -120,12 +120,14 @@ fn bdf_has_24_bits() {
 }
 
 #[test]
-fn annotations_are_skipped_and_tell_the_fraction_of_the_start() {
+fn annotations_become_markers_and_tell_the_fraction_of_the_start() {
     let onsets = ["+0.25", "+1.25", "+2.25", "+3.25", "+4.25", "+5.25", "+6.25"];
     let made = two().plus("EDF+C", &onsets);
     let mut file = open(made.bytes(), &Options::default()).unwrap();
     assert_eq!(counts(&rest(&mut file, 64)), interleaved(&made.signals));
-    assert_eq!(file.recording.notes, ["1 signal of annotations skipped"]);
+    let lights = |at| Marker { position: Some(at), frames: 0, text: "Lights off".to_owned() };
+    assert_eq!(file.markers(), [0, 100, 200, 300, 400, 500, 600].map(lights));
+    assert_eq!(file.recording.notes, [""; 0]);
     let start = file.recording.start_time.unwrap().duration_since(UNIX_EPOCH).unwrap();
     assert_eq!(start, Duration::from_millis(1_015_079_220_250));
 
@@ -186,6 +188,60 @@ fn what_is_no_signal_is_left_out() {
     assert_eq!(counts(&rest(&mut file, 33)), real);
     file.rewind().unwrap();
     assert_eq!(counts(&rest(&mut file, 10_000)), real);
+}
+
+#[test]
+fn what_happened_belongs_to_the_frames_that_are_played() {
+    let mut made = two().plus("EDF+D", &["+0", "+1", "+2", "+10", "+11", "+12", "+13"]);
+    // In no order, several texts at one time, before and after all, while frames were missing; none without a text.
+    made.annotations = [
+        "+0\x14\x14\0+10.5\x151\x14late\x14\0",
+        "+1\x14\x14\0+0.5\x14one\x14two\x14\0+1.5\x150.1\x14\x14\0",
+        "+2\x14\x14\0-0.5\x14before\x14\0+5\x14in the gap\x14\0",
+        "+10\x14begins\x14\0+14\x14the end\x14\0",
+        "+11\x14\x14\0+14.1\x14after\x14\0+1e300\x14never\x14\0",
+        "+12\x14\x14\0+12\x150.5\x14BAD_ACQ_SKIP\x14\0+12.2\x14none\x14\0",
+        "+13\x14\x14\0+13\x14BAD_ACQ_SKIP\x14\0",
+    ]
+    .map(|text| text.as_bytes().to_vec())
+    .to_vec();
+    let mut file = open(made.bytes(), &Options::default()).unwrap();
+    assert_eq!(gaps(&file), [(300, 700, Cause::Unknown), (500, 50, Cause::Unknown)]);
+    let found: Vec<_> = file.markers().iter().map(|one| (&*one.text, one.position, one.frames)).collect();
+    let expected = [
+        ("before", None, 0),
+        ("one", Some(50), 0),
+        ("two", Some(50), 0),
+        ("in the gap", Some(300), 0),
+        ("begins", Some(300), 0),
+        ("late", Some(350), 100),
+        ("none", Some(500), 0),
+        ("the end", Some(650), 0),
+        ("after", None, 0),
+        ("never", None, 0),
+    ];
+    assert_eq!(found, expected);
+    assert_eq!(rest(&mut file, 100).len(), 650 * 4);
+}
+
+#[test]
+fn a_recording_that_begins_with_no_signal_has_no_gap_there() {
+    let mut made = two().plus("EDF+C", &["+0", "+1", "+2", "+3", "+4", "+5", "+6"]);
+    made.annotations[0] = b"+0\x14\x14\0+0\x150.5\x14BAD_ACQ_SKIP\x14\0+0.7\x14go\x14\0".to_vec();
+    let file = open(made.bytes(), &Options::default()).unwrap();
+    assert_eq!((gaps(&file), file.recording.frames), (vec![], Some(650)));
+    let start = file.recording.start_time.unwrap().duration_since(UNIX_EPOCH).unwrap();
+    assert_eq!(start, Duration::from_millis(1_015_079_220_500));
+    assert_eq!(file.markers()[0].position, Some(20));
+}
+
+#[test]
+fn times_without_end_are_no_reason_to_fail() {
+    for onset in ["+1e300", "+1.7e308", "+1e18"] {
+        let onsets = ["+0", "+1", onset, onset, onset, onset, onset];
+        let why = why(&two().plus("EDF+D", &onsets));
+        assert!(why.contains("data record 4 begins"), "{why}");
+    }
 }
 
 #[test]

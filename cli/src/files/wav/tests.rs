@@ -278,3 +278,32 @@ fn what_cannot_be_played_is_named() {
     let endless = [&b"RIFF\0\0\0\0WAVE"[..], &[0; 50_000]].concat();
     assert!(open(endless).unwrap_err().contains("thousands of chunks"));
 }
+
+#[test]
+fn cue_points_become_markers() {
+    let (mut points, mut labels) = (5_u32.to_le_bytes().to_vec(), b"adtl".to_vec());
+    for (id, at) in [(1_u32, 3_u32), (2, 1), (3, 4), (4, 5), (5, 2)] {
+        for number in [id, at, 0x6174_6164, 0, 0, at] {
+            points.extend_from_slice(&number.to_le_bytes());
+        }
+    }
+    let mut say =
+        |kind, id: u32, what: &[u8]| labels.extend(chunk(kind, &[&id.to_le_bytes(), what].concat()));
+    say(b"ltxt", 1, b"\x02\0\0\0rgn \0\0\0\0\0\0\0\0");
+    say(b"labl", 1, b"long\0");
+    say(b"labl", 2, b"47 frames missing: lapped\0");
+    say(b"labl", 3, b"47 frames missing?\0");
+    say(b"labl", 4, b"after\0");
+    let data = chunk(b"data", &[0; 8]);
+    let bytes = file(b"RIFF", &[form(1, 1, 16), data, chunk(b"cue ", &points), chunk(b"LIST", &labels)]);
+    let file = open(bytes).unwrap();
+    let marker = |position, frames, text: &str| Marker { position, frames, text: text.to_owned() };
+    let expected = [
+        marker(None, 0, "after"),
+        marker(Some(2), 0, ""),
+        marker(Some(3), 2, "long"),
+        marker(Some(4), 0, "47 frames missing?"),
+    ];
+    assert_eq!(file.markers(), expected);
+    assert_eq!(file.gaps().len(), 1);
+}

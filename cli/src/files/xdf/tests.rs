@@ -83,7 +83,7 @@ fn two() -> Made {
 #[test]
 fn chunks_become_frames() {
     let mut made = two();
-    made.header(8, "other", "string", "0", "");
+    made.header(8, "other", "int8", "0", "");
     made.chunk(6, &[7, 0, 0, 0]);
     let mut file = made.open(&Options::default()).unwrap();
     assert_eq!((file.recording.frames, file.recording.rate), (Some(5), 100.0));
@@ -96,6 +96,67 @@ fn chunks_become_frames() {
     }
     let one = Options { channels: vec!["2".to_owned()], ..Options::default() };
     assert_eq!(values(&mut made.open(&one).unwrap(), 3), [-1, -2, -3, -4, -5]);
+}
+
+/// A stream of texts with two channels, each with its stamp, if it has one.
+fn texts(made: &mut Made, id: u32, texts: &[(Option<f64>, &str)]) {
+    let mut content = id.to_le_bytes().to_vec();
+    content.extend_from_slice(&[1, texts.len() as u8]);
+    for (stamp, text) in texts {
+        match stamp {
+            Some(stamp) => content.extend([&[8], &stamp.to_le_bytes()[..]].concat()),
+            None => content.push(0),
+        }
+        for part in [*text, "b"] {
+            content.extend_from_slice(&[1, part.len() as u8]);
+            content.extend_from_slice(part.as_bytes());
+        }
+    }
+    made.chunk(3, &content);
+}
+
+#[test]
+fn texts_become_markers() {
+    let mut made = two();
+    made.header(3, "other", "int16", "0", "");
+    made.header(8, "stimuli", "string", "0", "");
+    made.header(9, "eeg markers", "string", "0", "");
+    made.header(10, "other markers", "string", "0", "");
+    texts(&mut made, 9, &[(Some(8.0), "in the gap"), (Some(4.9), "before"), (Some(4.996), "first")]);
+    texts(&mut made, 10, &[(Some(5.01), "of another")]);
+    // That host's clock was 100 s behind, and was set anew.
+    texts(
+        &mut made,
+        8,
+        &[(Some(-94.99), "second"), (None, "too"), (Some(1000.0), "end"), (Some(1001.0), "after")],
+    );
+    for (when, offset) in [(-95.0, 100.0), (-99.0, 7.0), (-90.0, 100.0), (f64::NAN, 7.0), (1000.5, -988.95)] {
+        let pair: [f64; 2] = [when, offset];
+        let bytes: Vec<u8> = pair.into_iter().flat_map(f64::to_le_bytes).collect();
+        made.chunk(4, &[&8_u32.to_le_bytes()[..], &bytes].concat());
+    }
+    let mut file = made.open(&Options::default()).unwrap();
+    assert_eq!(file.recording.notes, ["2 other streams skipped"]);
+    assert!(file.is_marked());
+    for most in [1, 2, 100] {
+        assert_eq!(values(&mut file, most).len(), 10);
+        let found: Vec<_> = file.markers().iter().map(|one| (&*one.text, one.position)).collect();
+        let expected = [
+            ("before b", None),
+            ("first b", Some(0)),
+            ("second b", Some(1)),
+            ("too b", Some(1)),
+            ("in the gap b", Some(3)),
+            ("end b", Some(5)),
+            ("after b", None),
+        ];
+        assert_eq!(found, expected, "{most}");
+        file.rewind().unwrap();
+        assert!(file.markers().is_empty());
+    }
+    let mut broken = made.clone();
+    broken.chunk(3, &[8, 0, 0, 0, 1, 1, 0, 1, 9, b'x']);
+    assert_eq!(broken.why(), "a chunk of texts contradicts itself");
 }
 
 #[test]
