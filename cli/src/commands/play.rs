@@ -73,8 +73,16 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     }
     let mut player = Player::new(builder, recording.format, recording.channels.clone(), rate, &args.play)?;
     player.feed.progress = Progress::on_terminal(player.feed.info().full_name(), rate, frames);
-    let mut playing =
-        Playing { reader, path, repeat: args.repeat, block: Vec::new(), broken: None, played: 0, told: 0 };
+    let mut playing = Playing {
+        reader,
+        path,
+        repeat: args.repeat,
+        block: Vec::new(),
+        held: false,
+        broken: None,
+        played: 0,
+        told: 0,
+    };
     player.play(&mut playing, u64::MAX)
 }
 
@@ -84,6 +92,8 @@ struct Playing {
     path: PathBuf,
     repeat: bool,
     block: Vec<u8>,
+    /// The block comes behind a gap that was found with it, and is to be told first.
+    held: bool,
     /// Frames so far, and gaps.
     played: u64,
     told: usize,
@@ -113,6 +123,11 @@ impl Playing {
 }
 
 impl Playing {
+    /// Right before what comes next.
+    fn due(&self) -> Option<&Gap> {
+        self.reader.gaps().get(self.told).filter(|gap| gap.position <= self.played)
+    }
+
     /// Behind what was played.
     fn next_gap(&self) -> Option<&Gap> {
         self.reader.gaps().get(self.told..)?.iter().find(|gap| gap.position > self.played)
@@ -121,24 +136,28 @@ impl Playing {
 
 impl Signal for Playing {
     fn gap(&mut self) -> Option<Gap> {
-        let gap = *self.reader.gaps().get(self.told).filter(|gap| gap.position <= self.played)?;
+        let gap = *self.due()?;
         note(format!("{}: before its frame {}: {gap}", self.path.display(), gap.position + 1));
         self.told += 1;
         Some(gap)
     }
 
     fn block(&mut self, _: u64, most: usize) -> Result<&[u8], Failure> {
-        self.block.clear();
-        let mut read = self.read(most);
-        if read.is_ok() && self.block.is_empty() && self.repeat {
-            (self.played, self.told) = (0, 0);
-            read = self.reader.rewind().and_then(|()| self.read(most));
+        if !std::mem::take(&mut self.held) {
+            self.block.clear();
+            let mut read = self.read(most);
+            if read.is_ok() && self.block.is_empty() && self.repeat {
+                (self.played, self.told) = (0, 0);
+                read = self.reader.rewind().and_then(|()| self.read(most));
+            }
+            read.map_err(|error| failure(&self.path, error))?;
+            self.held = !self.block.is_empty() && self.due().is_some();
+            if self.held {
+                return Ok(&[]);
+            }
         }
         self.played += (self.block.len() / self.reader.recording().frame_bytes()) as u64;
-        match read {
-            Ok(()) => Ok(&self.block),
-            Err(error) => Err(failure(&self.path, error)),
-        }
+        Ok(&self.block)
     }
 }
 
