@@ -273,6 +273,80 @@ def gaps():
         path.unlink()
 
 
+def declared():
+    """Shows: 47 frames that a device lost, declared by a producer that is killed, and by its successor."""
+    say("a device loss of 47 frames, before and after a restart")
+    rate, loss, after, whole = 1000, 300, 347, 3000
+    # A table with the device's count: its time leaps where the device lost frames.
+    lines = [f"{at / rate:.3f},{at}" for at in (*range(loss), *range(after, whole))]
+    (FILES / "source.csv").write_text("time,count\n" + "\n".join(lines) + "\n")
+    shape = ["play", FILES / "source.csv", "--name", "l", "--type", "i16", "--retain", 10 * rate, "--keep", "--repeat"]
+    producer = start(*shape)
+    until("the stream is there", lambda: info("l"))
+    recorders = {form: start("record", "l", "-o", FILES / f"l.{form}", "--from", "oldest") for form in FORMS}
+    until("the loss is behind", lambda: info("l")["position"] > loss + 100)
+    end(producer, signal.SIGKILL)
+    restart = info("l")["position"]
+    check(f"killed too late, at {restart}", restart < whole - 47)
+    second = restart + loss
+    time.sleep(0.5)
+    producer = start(*shape)
+    until("the next loss is behind", lambda: info("l")["position"] > second + 100)
+    end(producer)
+    known = [(gap["position"], gap["cause"], gap["missing"]) for gap in info("l")["each_lane"][0]["gaps"]]
+    check(f"info: {known}", known == [(loss, "device", 47), (restart, "restart", None), (second, "device", 47)])
+    text = run("info", "l").stdout
+    check(text, f"before {loss}: 47 frames missing: device loss" in text and "gaps        3, 94 frames missing" in text)
+    print("   info: " + "; ".join(line.strip() for line in text.splitlines() if line.startswith(("gaps", "  gap"))))
+    said = run("cat", "l", "--no-follow").stderr
+    check(said, f"before position {second}: 47 frames missing: device loss" in said and said.endswith("94 missing\n"))
+    places = [loss, restart, second]
+    for form, recorder in recorders.items():
+        said = recorder.communicate()[1]
+        check(said, recorder.returncode == 0 and "0 lost, 1 restarts, 94 missing" in said)
+        path = FILES / f"l.{form}"
+        if form in ("edf", "bdf"):
+            file = (edfio.read_bdf if form == "bdf" else edfio.read_edf)(path)
+            check(f"{path.name}: {file.reserved}", file.reserved == f"{form.upper()}+D")
+            skips = [(a.onset, a.duration, a.text) for a in file.annotations if a.text.startswith("BAD_ACQ_SKIP")]
+            texts = [skip for skip in skips if "frames missing" in skip[2]]
+            zero = texts[0][0] - loss / rate
+            check(f"{path.name}: {texts}", 0 <= zero < 1 and [round(duration * rate) for _, duration, _ in (texts[0], texts[2])] == [47, 47])
+            check(f"{path.name}: {texts}", [text.split(": ")[-1] for _, _, text in texts] == ["device loss", "restart", "device loss"])
+            missing = [round(duration * rate) for _, duration, _ in texts]
+            # The annotations are where the frames are not.
+            begins = [round((onset - zero) * rate) - sum(missing[:nth]) for nth, (onset, _, _) in enumerate(texts)]
+            check(f"{path.name}: {begins}", begins == places)
+            print(f"   {path.name}: " + "; ".join(f"{onset:.4f} s, {duration:.4f} s: {text}" for onset, duration, text in texts))
+        elif form in ("xdf", "csv"):
+            got = by_pyxdf(path) if form == "xdf" else by_numpy(path)
+            steps = np.diff(got.stamps if form == "xdf" else got.times)
+            leaps = np.nonzero(steps > 1.5 / rate)[0]
+            missing = [round(step * rate) - 1 for step in steps[leaps]]
+            check(f"{path.name}: {leaps}", list(leaps + 1) == places and missing[::2] == [47, 47])
+            check(f"{path.name}: {steps[leaps]}", missing[1] > 0)
+            if form == "xdf":
+                marks = next(s for s in pyxdf.load_xdf(str(path), dejitter_timestamps=False)[0] if s["info"]["type"] == ["Markers"])
+                texts = [text for (text,) in marks["time_series"] if "frames missing" in text]
+                check(f"{path.name}: {texts}", [text.split(": ")[-1] for text in texts] == ["device loss", "restart", "device loss"])
+            print(f"   {path.name}: {missing} frames missing before {places}")
+        elif form == "sigmf":
+            got = by_sigmf(path)
+            begins = [(c["core:sample_start"], c["core:global_index"], c.get("annulus:gap")) for c in got.captures]
+            leaps = [b[1] - b[0] - a[1] + a[0] for a, b in zip(begins, begins[1:])]
+            check(f"{path.name}: {begins}", [begin[0] for begin in begins[1:]] == places and leaps[::2] == [47, 47])
+            causes = [begin[2]["cause"] for begin in begins[1:]]
+            check(f"{path.name}: {begins}", causes == ["device loss", "restart", "device loss"])
+            print(f"   {path.name}: captures {begins}")
+        else:
+            told = soundfile.info(str(path), verbose=True).extra_info
+            check(f"{path.name}: {told}", told.count("47 frames missing: device loss") == 2 and "restart" in told)
+            print(f"   {path.name}: cue points with labels")
+    run("rm", "l")
+    for path in FILES.iterdir():
+        path.unlink()
+
+
 def several():
     """Two streams of different rates in one file."""
     say("two streams in one file")
@@ -409,6 +483,7 @@ def full_disk():
 for source in sys.argv[1:]:
     play_and_record(Path(source))
 gaps()
+declared()
 several()
 salvage()
 kills()

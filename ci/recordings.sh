@@ -1,7 +1,7 @@
 #!/bin/bash
 # recordings.sh [FILE.edf...]: each file (default: the one that is part of the command) played at 20 times its speed while
 # record writes each kind of file, which the field's public readers then open: equal raw values, labels, units, scales,
-# rates and start times. Gaps (a lapped recorder, a restart) are where they were. A recorder killed at 200 random moments
+# rates and start times. Gaps (a device loss, a lapped recorder, a restart) are where they were. A recorder killed at 200 random moments
 # (KILLS=n for another number) leaves a file that its reader opens, and that lacks at most the last second. A full disk
 # ends a recording with an error and a file that can be read. What a killed acquisition left is salvaged. At last the command's own
 # tests, with each sample type in each kind of file.

@@ -1,7 +1,8 @@
 //! A stream's status in words, and as JSON.
 
 use annulus::{
-    AtLimit, Attached, Channel, Clock, Info, Kind, LaneStatus, Listed, ProducerState, Role, Status,
+    AtLimit, Attached, Cause, Channel, Clock, Gap, Info, Kind, LaneStatus, Listed, ProducerState, Role,
+    Status,
 };
 use serde_json::{Value, json};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -99,6 +100,27 @@ pub(crate) fn breaches(status: &Status) -> String {
         (0, 0) => String::new(),
         (times, frames) => format!("recorders lost {frames} frames (overtaken {times}x)"),
     }
+}
+
+/// What is missing, and why: `47 frames missing: device loss`.
+pub(crate) fn gap(gap: &Gap) -> String {
+    let missing = gap.missing.unwrap_or(0);
+    match gap.cause {
+        Cause::Device => format!("{missing} frames missing: device loss"),
+        Cause::Restart { after } => {
+            format!("restart, {} after the producer before was last seen", seconds(after))
+        }
+        Cause::DeviceReset => "frames missing, nobody counted them: device reset".to_owned(),
+        Cause::UtcStep { ns } => format!("UTC was set by {:+.3} s", ns as f64 / 1e9),
+        Cause::Forgotten { gaps } => format!("{gaps} older gaps, {missing} frames missing"),
+        cause => format!("{missing} frames missing: {cause:?}"),
+    }
+}
+
+/// How many gaps these are, with those that were forgotten.
+pub(crate) fn gaps(gaps: &[Gap]) -> u64 {
+    let count = |gap: &Gap| if let Cause::Forgotten { gaps } = gap.cause { gaps } else { 1 };
+    gaps.iter().map(count).sum()
 }
 
 pub(crate) fn seconds(time: Duration) -> String {
@@ -216,6 +238,33 @@ fn lane(lane: &LaneStatus) -> Value {
         "backlog": backlog(lane.position, lane.head),
         "epoch": lane.epoch,
         "clock": lane.clock.map(|clock| self::clock(&clock, lane.position)),
+        "missing": lane.missing,
+        "gaps": lane.gaps.iter().map(gap_value).collect::<Vec<_>>(),
+    })
+}
+
+/// What does not belong to the cause is null; of those that were forgotten nobody knows when they were.
+fn gap_value(gap: &Gap) -> Value {
+    let (cause, after, step, forgotten) = match gap.cause {
+        Cause::Device => ("device", None, None, None),
+        Cause::Restart { after } => ("restart", Some(after.as_secs_f64()), None, None),
+        Cause::DeviceReset => ("device_reset", None, None, None),
+        Cause::UtcStep { ns } => ("utc_step", None, Some(ns), None),
+        Cause::Forgotten { gaps } => ("forgotten", None, None, Some(gaps)),
+        _ => ("unknown", None, None, None),
+    };
+    let noticed = forgotten.is_none();
+    json!({
+        "position": gap.position,
+        "cause": cause,
+        "missing": gap.missing,
+        "missing_in_all": gap.missing_in_all,
+        "after_seconds": after,
+        "step_ns": step,
+        "forgotten": forgotten,
+        "monotonic_ns": noticed.then_some(gap.monotonic_ns),
+        "utc_ns": noticed.then_some(gap.utc_ns),
+        "utc": noticed.then(|| utc_exact(gap.utc())),
     })
 }
 

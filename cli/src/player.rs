@@ -22,7 +22,7 @@ pub(crate) struct PlayArgs {
 
 /// Where the frames come from.
 pub(crate) trait Signal {
-    /// The next frames, `most` at most, the first of which gets that position. None: it is over.
+    /// The next frames, `most` at most, the first of which gets that position. None: there is a gap now, or it is over.
     fn block(&mut self, position: u64, most: usize) -> Result<&[u8], Failure>;
 
     /// What is missing right before the next frames; asked until there is nothing more.
@@ -97,7 +97,9 @@ impl Player {
             }
             let block = signal.block(feed.position(), most as usize)?;
             if block.is_empty() {
-                break;
+                let Some(gap) = signal.gap() else { break };
+                feed.gap(&gap)?;
+                continue;
             }
             if *speed != Speed::Max {
                 feed.stop().sleep_until(pace.due(feed.pushed() + (block.len() / frame_bytes) as u64));

@@ -3,63 +3,17 @@
 mod common;
 
 use annulus::Channel;
-use common::{Done, Place, Running, assert_counts, rows, until};
+use common::files::{Files, fine, playable, played};
+use common::{Place, Running, assert_counts, rows, until};
 use portable_pty::{CommandBuilder, PtySize, native_pty_system};
 use rustix::process::Signal;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 use std::{env, fs};
 
 const RECORD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/mitdb-208.edf");
-
-/// A directory for recordings, not among the streams.
-struct Files(PathBuf);
-
-impl Files {
-    fn new(place: &Place) -> Self {
-        let path = place.path().with_extension("files");
-        fs::create_dir(&path).unwrap();
-        Self(path)
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.0.join(name).display().to_string()
-    }
-
-    fn names(&self) -> Vec<String> {
-        let entries = fs::read_dir(&self.0).unwrap();
-        let mut names: Vec<String> =
-            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        names.sort();
-        names
-    }
-}
-
-impl Drop for Files {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-fn fine(done: &Done) {
-    assert!(done.status.success(), "{}", done.stderr);
-}
-
-/// The file's frames as a stream's lines, without their header; and what play said about it.
-fn played(place: &Place, file: &str, options: &str) -> (String, String) {
-    let done = place.run(&format!("play {file} --name back --speed max --retain 200000 --keep {options}"));
-    fine(&done);
-    let text = place.output("cat back --no-follow");
-    place.output("rm back");
-    (text.split_once('\n').unwrap().1.to_owned(), done.stderr)
-}
-
-/// `play` takes one of the names of the pair.
-fn playable(file: &str) -> String {
-    file.strip_suffix(".sigmf").map_or_else(|| file.to_owned(), |stem| format!("{stem}.sigmf-data"))
-}
 
 /// The sample types that each kind of file holds.
 const FORMS: [(&str, &[&str]); 6] = [

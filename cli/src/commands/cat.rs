@@ -1,5 +1,6 @@
 //! `annulus cat`: a stream's frames, as text or bytes, on stdout.
 
+use crate::describe;
 use crate::failure::{Failure, note};
 use crate::names::{Named, Stream};
 use crate::output::Output;
@@ -7,7 +8,7 @@ use crate::print::{Csv, Form};
 use crate::source::{Lane, Reading, Source, Stopped};
 use crate::stop::{SLICE, Stop};
 use crate::values::{Span, duration};
-use annulus::{Error, Frames, Moment, ProducerState, ReadError, Start, Strategy, Wait, monotonic_ns};
+use annulus::{Cause, Error, Frames, Moment, ProducerState, ReadError, Start, Strategy, Wait, monotonic_ns};
 use std::str::FromStr;
 use std::thread;
 use std::time::Duration;
@@ -94,8 +95,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let mut cat = Cat::new(args, name, source, stop)?;
     let done = cat.copy();
     if !matches!(done, Err(Failure::BrokenPipe)) {
-        let Account { frames, lost, restarts } = cat.account;
-        note(format!("{}: {frames} frames, {lost} lost, {restarts} restarts", cat.name));
+        let Account { frames, lost, restarts, missing, .. } = cat.account;
+        let missing = if missing > 0 { format!(", {missing} missing") } else { String::new() };
+        note(format!("{}: {frames} frames, {lost} lost, {restarts} restarts{missing}", cat.name));
     }
     done
 }
@@ -123,6 +125,10 @@ struct Account {
     frames: u64,
     lost: u64,
     restarts: u64,
+    /// What the source did not deliver.
+    missing: u64,
+    /// Where the newest producer began, which was told.
+    restarted: Option<u64>,
 }
 
 impl<'a> Cat<'a> {
@@ -194,8 +200,17 @@ impl<'a> Cat<'a> {
         self.account.lost += frames.lost_before;
         if let Some(restart) = frames.restarted {
             self.account.restarts += 1;
+            self.account.restarted = Some(restart.position);
             let (position, epoch) = (restart.position, restart.epoch);
             note(format!("{}: a new producer carries on at position {position} (epoch {epoch})", self.name));
+        }
+        for gap in self.source.gaps() {
+            self.account.missing += gap.missing.unwrap_or(0);
+            let told =
+                matches!(gap.cause, Cause::Restart { .. }) && self.account.restarted == Some(gap.position);
+            if !told {
+                note(format!("{}: before position {}: {}", self.name, gap.position, describe::gap(gap)));
+            }
         }
     }
 
@@ -224,6 +239,7 @@ impl<'a> Cat<'a> {
                     let info = source.info();
                     note(format!("{}: reading the new one, {}", self.name, info.summary()));
                     self.source = source;
+                    self.account.restarted = None;
                     return self.turn_to_source();
                 }
                 // Its creator is not done yet, or it was removed and may come back.

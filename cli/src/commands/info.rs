@@ -4,10 +4,13 @@ use crate::failure::Failure;
 use crate::names::Named;
 use crate::plain::plain;
 use crate::{describe, users};
-use annulus::{Backend, Channel, Info, Kind, ProducerState, Role, Status};
+use annulus::{Backend, Cause, Channel, Gap, Info, Kind, ProducerState, Role, Status};
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::time::Duration;
+
+/// Gaps that are told one by one; --json tells all that are known.
+const NEWEST: usize = 5;
 
 /// Tell everything about a stream: its channels, who is attached, how far it is
 #[derive(Debug, clap::Args)]
@@ -90,6 +93,10 @@ fn text(status: &Status) -> Result<String, std::fmt::Error> {
             describe::measured(lane.clock.as_ref()).map_or_else(String::new, |rate| format!(", {rate}"));
         line(&format!("  lane {number}"), format!("{producer}; {} pushed{left}{rate}", lane.position))?;
     }
+    line("gaps", gaps(status))?;
+    for (lane, gap) in newest_gaps(status) {
+        line("  gap", self::gap((status.lanes.len() > 1).then_some(lane), gap))?;
+    }
     line("seats", format!("{} of {} taken", describe::readers(status), info.readers))?;
     if info.kind == Kind::Mpmc {
         let consumers = describe::holders(status, Role::Consumer);
@@ -104,6 +111,31 @@ fn text(status: &Status) -> Result<String, std::fmt::Error> {
         line(&format!("channel {number}"), self::channel(channel))?;
     }
     Ok(text)
+}
+
+/// How many there were, and what they miss in all; nothing if there were none.
+fn gaps(status: &Status) -> String {
+    let gaps: u64 = status.lanes.iter().map(|lane| describe::gaps(&lane.gaps)).sum();
+    let missing: u64 = status.lanes.iter().map(|lane| lane.missing).sum();
+    if gaps > 0 { format!("{gaps}, {missing} frames missing") } else { String::new() }
+}
+
+/// The newest few, of whichever lanes, in order.
+fn newest_gaps(status: &Status) -> Vec<(usize, &Gap)> {
+    let mut gaps = Vec::new();
+    for (number, lane) in status.lanes.iter().enumerate() {
+        gaps.extend(lane.gaps.iter().map(|gap| (number, gap)));
+    }
+    gaps.sort_by_key(|(_, gap)| gap.monotonic_ns);
+    gaps.split_off(gaps.len().saturating_sub(NEWEST))
+}
+
+fn gap(lane: Option<usize>, gap: &Gap) -> String {
+    let lane = lane.map_or_else(String::new, |lane| format!("lane {lane} "));
+    // Nobody knows when these were.
+    let forgotten = matches!(gap.cause, Cause::Forgotten { .. });
+    let when = if forgotten { String::new() } else { format!(", {}", describe::utc(gap.utc())) };
+    format!("{lane}before {}: {}{when}", gap.position, describe::gap(gap))
 }
 
 fn recorders(status: &Status) -> String {

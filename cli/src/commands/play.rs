@@ -78,9 +78,19 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     player.feed.progress = Progress::on_terminal(player.feed.info().full_name(), rate, frames);
     let marking =
         if reader.is_marked() { Some(Marking::new(player.feed.info(), &args.play.ring)?) } else { None };
-    let (repeat, base) = (args.repeat, player.feed.position());
-    let mut playing =
-        Playing { reader, path, repeat, block: Vec::new(), broken: None, base, played: 0, told: 0, marking };
+    let base = player.feed.position();
+    let mut playing = Playing {
+        reader,
+        path,
+        repeat: args.repeat,
+        block: Vec::new(),
+        held: false,
+        broken: None,
+        base,
+        played: 0,
+        told: 0,
+        marking,
+    };
     player.play(&mut playing, u64::MAX)
 }
 
@@ -92,6 +102,8 @@ struct Playing {
     block: Vec<u8>,
     /// The position that its first frame got.
     base: u64,
+    /// The block comes behind a gap that was found with it, and is to be told first.
+    held: bool,
     /// Frames so far, and gaps.
     played: u64,
     told: usize,
@@ -123,6 +135,11 @@ impl Playing {
 }
 
 impl Playing {
+    /// Right before what comes next.
+    fn due(&self) -> Option<&Gap> {
+        self.reader.gaps().get(self.told).filter(|gap| gap.position <= self.played)
+    }
+
     /// Behind what was played.
     fn next_gap(&self) -> Option<&Gap> {
         self.reader.gaps().get(self.told..)?.iter().find(|gap| gap.position > self.played)
@@ -131,7 +148,7 @@ impl Playing {
 
 impl Signal for Playing {
     fn gap(&mut self) -> Option<Gap> {
-        let gap = *self.reader.gaps().get(self.told).filter(|gap| gap.position <= self.played)?;
+        let gap = *self.due()?;
         note(format!("{}: before its frame {}: {gap}", self.path.display(), gap.position + 1));
         self.told += 1;
         Some(gap)
@@ -142,22 +159,26 @@ impl Signal for Playing {
     }
 
     fn block(&mut self, position: u64, most: usize) -> Result<&[u8], Failure> {
-        self.block.clear();
-        let mut read = self.read(most);
-        if read.is_ok() && self.block.is_empty() {
-            if let Some(marking) = &mut self.marking {
-                marking.end(&*self.reader, self.base, &self.path)?;
+        if !std::mem::take(&mut self.held) {
+            self.block.clear();
+            let mut read = self.read(most);
+            if read.is_ok() && self.block.is_empty() {
+                if let Some(marking) = &mut self.marking {
+                    marking.end(&*self.reader, self.base, &self.path)?;
+                }
+                if self.repeat {
+                    (self.base, self.played, self.told) = (position, 0, 0);
+                    read = self.reader.rewind().and_then(|()| self.read(most));
+                }
+            }
+            read.map_err(|error| failure(&self.path, error))?;
+            self.held = !self.block.is_empty() && self.due().is_some();
+            if self.held {
+                return Ok(&[]);
             }
         }
-        if read.is_ok() && self.block.is_empty() && self.repeat {
-            (self.base, self.played, self.told) = (position, 0, 0);
-            read = self.reader.rewind().and_then(|()| self.read(most));
-        }
         self.played += (self.block.len() / self.reader.recording().frame_bytes()) as u64;
-        match read {
-            Ok(()) => Ok(&self.block),
-            Err(error) => Err(failure(&self.path, error)),
-        }
+        Ok(&self.block)
     }
 }
 

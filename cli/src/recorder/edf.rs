@@ -112,6 +112,8 @@ pub(super) struct Edf {
     /// Index of the first frame of the record at hand, and its frames so far, as they came.
     first: u64,
     open: Vec<u8>,
+    /// The last frame of the record before.
+    last: Vec<u8>,
     /// Index after the last record.
     after: u64,
     /// Bytes of one frame as they come.
@@ -138,6 +140,7 @@ impl Edf {
             duration,
             first: 0,
             open: Vec::new(),
+            last: Vec::new(),
             after: 0,
             frame: track.frame_bytes(),
             annotations: Annotations::default(),
@@ -174,6 +177,8 @@ impl Edf {
         }
         let seconds = self.seconds(self.first);
         self.annotations.put(seconds, &mut self.file.pending);
+        self.last.clear();
+        self.last.extend_from_slice(&self.open[self.open.len() - self.frame..]);
         self.open.clear();
         self.after = self.first + self.duration.frames as u64;
         self.first = self.after;
@@ -276,7 +281,9 @@ impl Writer for Edf {
             self.fill(u64::MAX)?;
         }
         self.flush()?;
-        self.put_rest()
+        self.put_rest()?;
+        self.add_room()?;
+        self.flush()
     }
 
     fn bytes(&self) -> u64 {
@@ -302,6 +309,23 @@ impl Edf {
             if self.annotations.put_into(&mut area) {
                 self.file.patch(at, &area)?;
             }
+        }
+        Ok(())
+    }
+
+    /// What no record had room for gets records of its own, which have no signal.
+    fn add_room(&mut self) -> io::Result<()> {
+        if self.annotations.is_empty() {
+            return Ok(());
+        }
+        // One more for the text that says so.
+        let records = self.annotations.len() as u64 + 1;
+        let (from, frames) = (self.seconds(self.first), self.duration.frames);
+        let to = self.seconds(self.first + records * frames as u64);
+        self.annotations.add_first(from, Some(to - from), &format!("{SKIP} room for annotations"));
+        for _ in 0..records {
+            self.open = self.last.repeat(frames);
+            self.close()?;
         }
         Ok(())
     }

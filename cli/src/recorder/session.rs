@@ -2,6 +2,7 @@
 
 use super::marking::{Marking, Marks};
 use super::{Begin, Marker, Track, Writer};
+use crate::describe;
 use crate::failure::{self, Failure, note};
 use crate::files::{Cause, Gap};
 use crate::names::Stream;
@@ -341,7 +342,7 @@ impl<'a> Reading<'a> {
         let mut events = Vec::new();
         // Where the recording begins, nothing is missing before it.
         if lapped > 0 && begin.is_none() {
-            events.push((first, Event::Gap(self.gap(first, Some(lapped), Cause::Lapped, count))));
+            events.push((first, Event::Gap(self.gap(first, Some(lapped), Cause::Lapped, count, 0))));
         }
         for gap in self.take.source.gaps().to_vec() {
             if gap.position > first || begin.is_none() {
@@ -382,8 +383,8 @@ impl<'a> Reading<'a> {
     /// What the stream says of its source, before the frame `at`, which so many frames of the block begin with.
     fn event(&mut self, gap: &annulus::Gap, at: u64, count: u64) -> Event {
         let (missing, cause) = match gap.cause {
-            annulus::Cause::UtcStep { ns } => {
-                let text = format!("UTC was set by {:+.3} s", ns as f64 / 1e9);
+            annulus::Cause::UtcStep { .. } => {
+                let text = describe::gap(gap);
                 return Event::Marker(Marker { position: at, duration: Duration::ZERO, text });
             }
             annulus::Cause::Restart { .. } => (None, Cause::Restart),
@@ -391,7 +392,9 @@ impl<'a> Reading<'a> {
             _ => (gap.missing, Cause::Device),
         };
         self.tally().missing.fetch_add(missing.unwrap_or(0), Relaxed);
-        let gap = self.gap(at, missing, cause, count);
+        // Frames may be there before their producer has told its clock.
+        let since = if missing.is_none() { gap.position } else { 0 };
+        let gap = self.gap(at, missing, cause, count, since);
         if cause != Cause::Restart {
             self.session.note(format!("{}: before position {at}: {gap}", self.take.name));
         }
@@ -400,7 +403,7 @@ impl<'a> Reading<'a> {
 
     /// The first frames have come, so many.
     fn begin(&mut self, position: u64, count: u64) -> Begin {
-        self.began = self.sampled(position, count);
+        self.began = self.sampled(position, count, 0);
         let (now, age) = (SystemTime::now(), monotonic_ns() as f64 / 1e9 - self.began);
         let live = Duration::try_from_secs_f64(age).ok().and_then(|age| now.checked_sub(age)).unwrap_or(now);
         let info = self.take.source.info();
@@ -412,10 +415,10 @@ impl<'a> Reading<'a> {
     }
 
     /// When the frame at `position` was sampled, in seconds of the monotonic clock: as the stream's clock says, if it knows;
-    /// else from so many frames that are behind it.
-    fn sampled(&mut self, position: u64, behind: u64) -> f64 {
+    /// else from so many frames that are behind it. A clock that began before `since` does not.
+    fn sampled(&mut self, position: u64, behind: u64, since: u64) -> f64 {
         match self.take.source.clock() {
-            Some(clock) if clock.since() <= position && clock.rate_sigma().is_finite() => {
+            Some(clock) if (since..=position).contains(&clock.since()) && clock.rate_sigma().is_finite() => {
                 clock.time_of(position).monotonic_ns as f64 / 1e9
             }
             _ => monotonic_ns() as f64 / 1e9 - self.age(behind).as_secs_f64(),
@@ -423,8 +426,8 @@ impl<'a> Reading<'a> {
     }
 
     /// Before `position`, which so many frames of the block begin with.
-    fn gap(&mut self, position: u64, missing: Option<u64>, cause: Cause, count: u64) -> Gap {
-        let time = self.sampled(position, count) - self.began;
+    fn gap(&mut self, position: u64, missing: Option<u64>, cause: Cause, count: u64, since: u64) -> Gap {
+        let time = self.sampled(position, count, since) - self.began;
         Gap { position, missing, cause, time: Duration::try_from_secs_f64(time).unwrap_or_default() }
     }
 

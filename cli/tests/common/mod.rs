@@ -3,6 +3,8 @@
 // Each test file is a program of its own, and none uses everything.
 #![allow(dead_code)]
 
+pub(crate) mod files;
+
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::io::Read;

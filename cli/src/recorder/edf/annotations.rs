@@ -14,27 +14,20 @@ impl Annotations {
         self.0.is_empty()
     }
 
-    /// Adds one, as much of its text as a record has room for.
-    pub(super) fn add(&mut self, seconds: f64, duration: Option<f64>, text: &str) {
-        let mut bytes = onset(seconds).into_bytes();
-        // The time of the record that it will be in is about as long.
-        let time = bytes.len() + 6;
-        if let Some(duration) = duration {
-            bytes.push(0x15);
-            bytes.extend_from_slice(decimal(duration).as_bytes());
-        }
-        bytes.push(0x14);
-        // Control characters would end it, or be taken for more.
-        let text = text.replace(|letter: char| letter.is_control(), " ");
-        let mut room = BYTES.saturating_sub(time + bytes.len() + 2).min(text.len());
-        while !text.is_char_boundary(room) {
-            room -= 1;
-        }
-        bytes.extend_from_slice(&text.as_bytes()[..room]);
-        bytes.extend_from_slice(&[0x14, 0]);
-        self.0.push_back(bytes);
+    /// How many there are. Each has room in a record of its own.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
     }
 
+    /// Adds one, as much of its text as a record has room for.
+    pub(super) fn add(&mut self, seconds: f64, duration: Option<f64>, text: &str) {
+        self.0.push_back(told(seconds, duration, text));
+    }
+
+    /// As [`add`](Self::add), before all others.
+    pub(super) fn add_first(&mut self, seconds: f64, duration: Option<f64>, text: &str) {
+        self.0.push_front(told(seconds, duration, text));
+    }
     /// Appends what goes into a record that begins then.
     pub(super) fn put(&mut self, seconds: f64, out: &mut Vec<u8>) {
         let mut area = [0; BYTES];
@@ -58,6 +51,26 @@ impl Annotations {
         }
         any
     }
+}
+
+fn told(seconds: f64, duration: Option<f64>, text: &str) -> Vec<u8> {
+    let mut bytes = onset(seconds).into_bytes();
+    // The time of the record that it will be in is about as long.
+    let time = bytes.len() + 6;
+    if let Some(duration) = duration {
+        bytes.push(0x15);
+        bytes.extend_from_slice(decimal(duration).as_bytes());
+    }
+    bytes.push(0x14);
+    // Control characters would end it, or be taken for more.
+    let text = text.replace(|letter: char| letter.is_control(), " ");
+    let mut room = BYTES.saturating_sub(time + bytes.len() + 2).min(text.len());
+    while !text.is_char_boundary(room) {
+        room -= 1;
+    }
+    bytes.extend_from_slice(&text.as_bytes()[..room]);
+    bytes.extend_from_slice(&[0x14, 0]);
+    bytes
 }
 
 /// `+0.25`
