@@ -144,11 +144,14 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    /// Goes to the first entry that lies at `position` or behind. What is older is not forgotten, but not wanted.
+    /// Goes to the first entry that lies at `position` or behind. Of those that were overwritten nobody knows on which side
+    /// of it they lay; from the beginning all are behind.
     pub(crate) fn seek(&mut self, ledger: &Ledger, position: u64) {
         *self = Self::default();
-        self.read(ledger, 0..position, |_| {});
-        self.forgotten = 0;
+        if position > 0 {
+            self.read(ledger, 0..position, |_| {});
+            self.forgotten = 0;
+        }
     }
 
     /// Finds what lies among the frames `wanted`, in order, and goes on behind that.

@@ -211,7 +211,12 @@ fn more_gaps_than_are_kept_are_counted() {
     assert_eq!(brief(&rest[0]), (6, 7, 28));
     assert_eq!(brief(&rest[63]), (69, 70, 2485));
 
-    // One that comes now, and begins among what is kept, has forgotten nothing.
+    // One that comes now, and begins where the stream did, is told as much.
+    let mut late = viewer(&place, Start::Oldest);
+    assert_eq!(late.try_read(&mut [0; 100]).unwrap().gaps, 65);
+    assert_eq!(late.gaps(), slow.gaps());
+
+    // One that begins among what is kept has forgotten nothing.
     let mut late = viewer(&place, Start::Position(40));
     assert_eq!(late.try_read(&mut [0; 100]).unwrap().gaps, 30);
     assert_eq!(brief(&late.gaps()[0]), (40, 41, 861));

@@ -13,9 +13,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// sample of the device a frame is, is its position and what was [missing](Self::missing_in_all) before it together.
 ///
 /// Readers learn of a gap with the frames behind it, as [`gaps`](super::Observer::gaps); of one that no frame follows,
-/// from the [status](super::LaneStatus::gaps). The newest 64 of a lane are kept;
-/// of older ones how many they were, and how many frames they missed: to those who were reading then. What a reader was too slow for is no gap of the
-/// stream: each [read](Frames::lost_before) says that to the one whom it befell.
+/// from the [status](super::LaneStatus::gaps). The newest 64 of a lane are kept; of older ones how many they were, and how
+/// many frames they missed, is told to those who were reading then, or start with the stream's first frame. What a reader
+/// was too slow for is no gap of the stream: each [read](Frames::lost_before) says that to the one whom it befell.
 ///
 /// ```
 /// use annulus::{Cause, Sequence, SequenceCheck, Wait};
