@@ -144,12 +144,11 @@ impl Signal for Playing {
     fn block(&mut self, position: u64, most: usize) -> Result<&[u8], Failure> {
         self.block.clear();
         let mut read = self.read(most);
-        if read.is_ok() && self.block.is_empty() {
-            if let Some(marking) = &mut self.marking {
-                marking.end(&*self.reader, self.base, &self.path)?;
-            }
+        let over = read.is_ok() && self.block.is_empty();
+        if over && let Some(marking) = &mut self.marking {
+            marking.end(&*self.reader, self.base, &self.path)?;
         }
-        if read.is_ok() && self.block.is_empty() && self.repeat {
+        if over && self.repeat {
             (self.base, self.played, self.told) = (position, 0, 0);
             read = self.reader.rewind().and_then(|()| self.read(most));
         }
