@@ -162,14 +162,13 @@ impl Signal for Playing {
         if !std::mem::take(&mut self.held) {
             self.block.clear();
             let mut read = self.read(most);
-            if read.is_ok() && self.block.is_empty() {
-                if let Some(marking) = &mut self.marking {
-                    marking.end(&*self.reader, self.base, &self.path)?;
-                }
-                if self.repeat {
-                    (self.base, self.played, self.told) = (position, 0, 0);
-                    read = self.reader.rewind().and_then(|()| self.read(most));
-                }
+            let over = read.is_ok() && self.block.is_empty();
+            if over && let Some(marking) = &mut self.marking {
+                marking.end(&*self.reader, self.base, &self.path)?;
+            }
+            if over && self.repeat {
+                (self.base, self.played, self.told) = (position, 0, 0);
+                read = self.reader.rewind().and_then(|()| self.read(most));
             }
             read.map_err(|error| failure(&self.path, error))?;
             self.held = !self.block.is_empty() && self.due().is_some();
