@@ -117,6 +117,10 @@ impl From<io::Error> for Error {
 /// Opens a file, by its ending if that says what it is, else by its first bytes.
 pub(crate) fn open(path: &Path, options: &Options) -> Result<Box<dyn Reader>, Error> {
     // Looked at before it is opened: a pipe without a writer would never open.
+    // The name of the pair, as `record` takes it. (A file of that name would be an archive.)
+    let pair = path.with_extension("sigmf-data");
+    let is_pair = path.extension().is_some_and(|ending| ending == "sigmf") && !path.exists();
+    let path = if is_pair { &pair } else { path };
     if !path.metadata()?.is_file() {
         return Err(Error::bad("it is no file; a program's output goes into annulus push"));
     }
