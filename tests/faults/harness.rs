@@ -211,7 +211,7 @@ fn inject(scene: &Scene, failure: Option<&Failure>, expected: Option<bool>) -> D
     }
     let got = victim.argument(0) == 1;
     if failure.is_some_and(|failure| failure.error() == Some(libc::EINTR)) {
-        assert_eq!(Some(got), expected, "it gives up because of a signal");
+        assert_eq!(Some(got), expected, "it gives up because of a signal: {}", said().read());
     }
     let after = Held::of(&path);
     assert!(!after.gate, "somebody is left in the gate");
