@@ -182,7 +182,7 @@ pub(crate) struct Ledger {
     pub(crate) entries: [GapEntry; GAPS as usize],
 }
 
-/// An entry of the ledger. `ledger.rs` says what the first words are, `stream/gap.rs` the rest.
+/// An entry of the ledger. `ledger.rs` says what its words are.
 #[repr(C)]
 pub(crate) struct GapEntry {
     pub(crate) words: [AtomicU64; GAP_WORDS],

@@ -17,7 +17,7 @@
 //! | share | [`open`]`(name)...`[`group_consumer`](Open::group_consumer) | [`GroupConsumer`]: `read`, of a [`Kind::Mpmc`] work queue |
 //! | wait for many | [`WaitSet`]`::new()` | [`wait`](WaitSet::wait): which of them are ready |
 //! | be told by an event loop | [`Observer::polled`] | [`Polled`]: a descriptor, readable when the stream is ready |
-//! | share memory of your own | [`shm::at`]`(place)` | [`shm::SharedMemory`]: POSIX, file, anonymous, System V, the crate `shared_memory` |
+//! | share memory of your own | [`shm::at`]`(place)` | [`shm::SharedMemory`]: POSIX, file, anonymous, System V, Windows' page file, the crate `shared_memory` |
 //! | look | [`open`]`(name).`[`status`](Open::status), [`list`] | [`Status`]: what it is, who is attached, who died |
 //!
 //! A stream of signals has [`channels`](Builder::channels), a [`rate`](Builder::rate) and one of the
@@ -114,9 +114,9 @@ outside_of_models! {
     pub use num_complex::Complex;
     pub use seat::Role;
     pub use stream::{
-        AtLimit, Attached, Builder, Cause, Chunk, Clock, Consumer, Gap, GroupConsumer, Info, LaneStatus, Listed, Marker, Member, Moment, Observer,
-        Open, Polled, Producer, ProducerState, Reservation, Sequence, SequenceCheck, Start, Status, Time, WaitSet, Waitable, create, list, list_in, open,
-        prune,
+        AtLimit, Attached, Builder, Cause, Chunk, Clock, Consumer, Gap, GroupConsumer, Info, LaneStatus, Listed, Marker,
+        Member, Moment, Observer, Open, Polled, Producer, ProducerState, Reservation, Sequence, SequenceCheck, Start, Status,
+        Time, WaitSet, Waitable, create, list, list_in, open, prune,
     };
     pub use stream::is_stream;
     #[cfg(unix)]

@@ -567,8 +567,9 @@ impl Spells {
         self.count += 1;
         let mut sum = late;
         for scale in 0..=SCALES {
+            let known = self.known(scale);
             let square = &mut self.squares[scale];
-            *square += (sum * sum - *square) / ((self.count >> scale) as f64).min(MEMORY);
+            *square += (sum * sum - *square) / known;
             let Some(half) = self.halves.get_mut(scale) else { return };
             if half.is_nan() {
                 *half = sum;

@@ -123,6 +123,7 @@ fn a_successor_is_a_gap_of_which_nobody_knows_how_long_it_is() {
     let place = Place::new();
     let create =
         || place.create("ecg").channels(channels(1)).rate(1000.0).capacity(4096).keep(support::keeps());
+    drop(create().producer::<i16>().unwrap()); // no frame, no gap
     let mut first = create().producer::<i16>().unwrap();
     let mut viewer = place.open("ecg").start(Start::Oldest).observer::<i16>().unwrap();
     push(&mut first, 30);

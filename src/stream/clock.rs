@@ -15,11 +15,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// producer looks at the clock at some of its pushes, about a hundred times a second, and follows phase and rate of the
 /// device through blocks, late pushes and the drift of its crystal. No sample is changed, moved or invented for it.
 ///
-/// Times are those at which a push is due, as late as pushes usually are: what the device and its
-/// driver take before that, always the same, nobody can see from here. A frame's true time is earlier by that much.
+/// Times are those at which a push is due, as late as pushes usually are: what the device and its driver take before
+/// that, always the same, nobody can see from here. A frame's true time is earlier by that much.
 ///
-/// Each lane has a clock of its own, and each producer begins anew, with the nominal rate; it reports a rate of its own after 16 blocks or
-/// pushes, 2 seconds at least. Before a successor's first push it is its predecessor's.
+/// Each lane has a clock of its own, and each producer begins anew, with the nominal rate; it reports a rate of its own
+/// after 16 blocks or pushes, 2 seconds at least. Before a successor's first push it is its predecessor's.
 ///
 /// ```
 /// use annulus::{Start, Wait};
@@ -109,8 +109,8 @@ impl Clock {
         }
     }
 
-    /// The position of the frame that was sampled nearest to that time, or will be; 0 before all of them. Of times before that of
-    /// [`since`](Self::since) it is where that frame would be, had nothing been missing in between.
+    /// The position of the frame that was sampled nearest to that time, or will be; 0 before all of them. Of times before
+    /// that of [`since`](Self::since) it is where that frame would be, had nothing been missing in between.
     pub fn position_at(&self, moment: impl Into<Moment>) -> u64 {
         self.line.position_after(match moment.into() {
             Moment::Monotonic(ns) => i128::from(ns) - i128::from(self.line.monotonic_ns),
@@ -193,8 +193,7 @@ const STEP_NS: f64 = 1e6;
 impl Timekeeper {
     /// Begins anew at `position`, whatever the producers before it knew: it may be another device.
     pub(super) fn take_over(latch: &ClockLatch, info: &Info, position: u64) -> Self {
-        let pulse = Pulse::new(info.rate, info.capacity / 8, position);
-        Self { pulse, teller: Teller::take_over(latch), utc: Utc::default() }
+        Self { pulse: pulse(info, position), teller: Teller::take_over(latch), utc: Utc::default() }
     }
 
     /// Frames that may be pushed before the clock is to be looked at again.
@@ -213,7 +212,7 @@ impl Timekeeper {
 
     /// The device's time begins anew at `position`.
     pub(super) fn begin(&mut self, info: &Info, position: u64) {
-        self.pulse = Pulse::new(info.rate, info.capacity / 8, position);
+        self.pulse = pulse(info, position);
     }
 
     /// The device lost `missing` frames before the one at `position`, the next to be pushed: for it time went on.
@@ -228,6 +227,10 @@ impl Timekeeper {
         let doubt = monotonic_ns().saturating_sub(before) / 2;
         self.utc.saw(before.saturating_add(doubt), utc_ns, doubt)
     }
+}
+
+fn pulse(info: &Info, position: u64) -> Pulse {
+    Pulse::new(info.rate, info.capacity / 8, position)
 }
 
 /// Follows UTC.

@@ -140,8 +140,8 @@ impl<T: Pod> GroupConsumer<T> {
         there.then(|| Clock::of(&Reader::default(), &self.attachment.segment().lane_block(lane).clock, &self.info))?
     }
 
-    /// What the source of the lane did not deliver before and among the frames that were taken last, in order; see [`Gap`]. A call
-    /// that comes back with an error leaves them as they are.
+    /// What the source of the lane did not deliver before and among the frames that were taken last, in order; see [`Gap`].
+    /// A call that comes back with an error leaves them as they are.
     pub fn gaps(&self) -> &[Gap] {
         self.gaps[self.last as usize].found()
     }

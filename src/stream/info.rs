@@ -247,7 +247,7 @@ pub struct LaneStatus {
     pub seen: Duration,
     /// How positions and times belong together, as its producer last said; `None` if it did not.
     pub clock: Option<Clock>,
-    /// What its source did not deliver: the newest 64.
+    /// What its source did not deliver: the newest 64, and of older ones [how many](crate::Cause::Forgotten) there were.
     pub gaps: Vec<Gap>,
     /// Frames that its source did not deliver, in all, as far as they were counted.
     pub missing: u64,

@@ -72,7 +72,7 @@ impl Marker {
         place.copy_from_slice(text.as_bytes());
         let (length, utc_ns) = (text.len() as u64, utc_ns(SystemTime::now()));
         let monotonic_ns = monotonic_ns();
-        Ok(Self { position: NONE, length, text: bytes, monotonic_ns, utc_ns, ..Self::default() })
+        Ok(Self { length, text: bytes, monotonic_ns, utc_ns, ..Self::default() })
     }
 
     /// With a number, such as a trigger's.

@@ -48,7 +48,8 @@ impl<T: Pod> Observer<T> {
         let on = attachment.segment().lane(lane);
         let lossless = attachment.lossless();
         let clock = Reader::default();
-        let position = place(&on, start, lossless.is_some(), || Clock::of(&clock, &attachment.segment().lane_block(lane).clock, &info));
+        let block = attachment.segment().lane_block(lane);
+        let position = place(&on, start, lossless.is_some(), || Clock::of(&clock, &block.clock, &info));
         let ring = match lossless {
             None => broadcast::Observer::new(lane::Observer::attach(on, position)),
             Some(seat) => {
@@ -56,7 +57,7 @@ impl<T: Pod> Observer<T> {
                 broadcast::Observer::lossless(cursor, counted(start, skipped), Fences::register())
             }
         };
-        let gaps = Gaps::at(&attachment.segment().lane_block(lane).ledger, ring.counts_from());
+        let gaps = Gaps::at(&block.ledger, ring.counts_from());
         let lossless = lossless.is_some();
         let observer = Self { ring, lossless, units, info, lane, clock, gaps, polling: None, attachment };
         observer.post();
@@ -131,9 +132,9 @@ impl<T: Pod> Observer<T> {
         Ok(self.gaps.with(&self.attachment.segment().lane_block(self.lane).ledger, frames?))
     }
 
-    /// Moves: to what comes next, to the newest few, to the oldest that is retained, to a position or a time. What lies between is not
-    /// counted as lost. A lossless reader gives back what lies before, and gets what lies behind only as far as that is
-    /// kept.
+    /// Moves: to what comes next, to the newest few, to the oldest that is retained, to a position or a time. What lies
+    /// between is not counted as lost. A lossless reader gives back what lies before, and gets what lies behind only as far
+    /// as that is kept.
     pub fn seek(&mut self, start: Start) {
         if self.attachment.forked() || (self.lossless && !self.attachment.is_seated()) {
             return; // the next read says so

@@ -68,17 +68,16 @@ impl<T: Pod> Producer<T> {
         let overtakes = info.lossless > 0 && info.at_limit == AtLimit::Overwrite;
         let ring = ring::Producer::new(writer, Fences::register()).overtaking(overtakes);
         let position = ring.position();
-        let time = Timekeeper::take_over(&segment.lane_block(lane).clock, &info, position);
-        let clock = Reader::default();
-        let ledger = &segment.lane_block(lane).ledger;
-        let book = Bookkeeper::take_over(ledger);
-        let seen_ns = lifecycle::seen_ns(&segment, lane..lane + 1);
-        let mut producer =
-            Self { ring, units, info, lane, looks_at: position + 1, time, clock, book, attachment };
+        let block = segment.lane_block(lane);
+        let time = Timekeeper::take_over(&block.clock, &info, position);
+        let mut book = Bookkeeper::take_over(&block.ledger);
         let now_ns = monotonic_ns();
-        if producer.ring.epoch() > 1 && position > 0 {
-            producer.book.add(ledger, position, ledger::RESTART, now_ns.saturating_sub(seen_ns));
+        if ring.epoch() > 1 && position > 0 {
+            let seen_ns = lifecycle::seen_ns(&segment, lane..lane + 1);
+            book.add(&block.ledger, position, ledger::RESTART, now_ns.saturating_sub(seen_ns));
         }
+        let (looks_at, clock) = (position + 1, Reader::default());
+        let producer = Self { ring, units, info, lane, looks_at, time, clock, book, attachment };
         producer.show(now_ns);
         Ok(producer)
     }
