@@ -28,7 +28,7 @@ pub(crate) mod mutants {
 
 # What the tests are told: to stop at the first failure; and what takes long is for the last step.
 AT_ONCE = ["-Zunstable-options", "--fail-fast", "--test-threads=8"]
-LONG = ["keep_each_other_going", "concurrent_observers", "scribbled", "all_pages", "nobody_pushes", "who_dies", "of_300", "private_directory_comes"]
+LONG = ["keep_each_other_going", "concurrent_observers", "scribbled", "all_pages", "nobody_pushes", "who_dies", "of_many", "private_directory_comes"]
 BRIEF = AT_ONCE + [f"--skip={name}" for name in LONG]
 LATER = AT_ONCE + LONG
 OWN = AT_ONCE + ["ring::", "wait::", "seat::", "lifecycle::", "--skip=models"]

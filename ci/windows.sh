@@ -13,6 +13,8 @@ export CARGO_TARGET_DIR=$(realpath -m "$TARGET")/windows
 export PROPTEST_CASES=${PROPTEST_CASES:-16} # of 256: what they look for is the same on any machine
 std=(-Zbuild-std=std,panic_unwind --target "$target")
 
+ulimit -n 16384 2>/dev/null || ulimit -n "$(ulimit -Hn)" # to Wine a handle is a file; a hundred streams in one process are many
+
 mkdir -p "$CARGO_TARGET_DIR"
 export WINEPREFIX=$CARGO_TARGET_DIR/wineprefix WINEARCH=win64 WINEDEBUG=${WINEDEBUG:--all}
 export WINEDLLOVERRIDES="mscoree,mshtml,winemenubuilder.exe=" WINESERVER=/usr/lib/wine/wineserver64

@@ -98,14 +98,17 @@ fn the_end_and_a_replacement_are_told_for_ever() {
     }
 }
 
+/// Far more than one sleep can be for on any system. (Under Wine each handle is a dozen open files.)
+const MANY: usize = if cfg!(windows) { 120 } else { 300 };
+
 #[test]
-fn of_300_handles_exactly_those_are_readable_that_are_due() {
+fn of_many_handles_exactly_those_are_readable_that_are_due() {
     let place = Place::new();
-    let names: Vec<String> = (0..300).map(|i| format!("s{i}")).collect();
+    let names: Vec<String> = (0..MANY).map(|i| format!("s{i}")).collect();
     let mut producers: Vec<_> = names.iter().map(|name| stream(&place, name)).collect();
     let mut viewers: Vec<_> = names.iter().map(|name| viewer(&place, name, 2)).collect();
     for round in 0..10 {
-        let due: Vec<usize> = (0..300).filter(|i| i % 60 == 7 * round % 60).collect();
+        let due: Vec<usize> = (0..MANY).filter(|i| i % 60 == 7 * round % 60).collect();
         for &i in &due {
             producers[i].push(&[i as i32; 2]).unwrap();
         }
@@ -120,7 +123,7 @@ fn of_300_handles_exactly_those_are_readable_that_are_due() {
         while told.len() < due.len() {
             let ready =
                 readable(&viewers.iter().map(|viewer| viewer as &dyn AsWaitable).collect::<Vec<_>>(), LONG);
-            let ready = (0..300).filter(|i| ready[*i]).collect::<Vec<_>>();
+            let ready = (0..MANY).filter(|i| ready[*i]).collect::<Vec<_>>();
             assert!(!ready.is_empty(), "not told of all in time: of {told:?} only");
             for i in ready {
                 assert_eq!(viewers[i].try_read(&mut [0; 8]).unwrap().frames, 2);
@@ -132,7 +135,9 @@ fn of_300_handles_exactly_those_are_readable_that_are_due() {
         assert_eq!(told, due);
         if round == 5 {
             // Some leave, while all the others are waited for.
-            viewers[290..].iter_mut().for_each(|viewer| *viewer = self::viewer(&place, "s299", 2));
+            viewers[MANY - 10..]
+                .iter_mut()
+                .for_each(|viewer| *viewer = self::viewer(&place, names.last().unwrap(), 2));
             for i in 290..299 {
                 producers[i] = stream(&place, &format!("new-s{i}"));
                 viewers[i] = viewer(&place, &format!("new-s{i}"), 2);

@@ -79,10 +79,13 @@ fn each_member_has_a_threshold_of_its_own() {
     assert_eq!(set.wait(&mut members, Wait::new().frames(100).timeout(SHORT)), Ok(&[1][..]));
 }
 
+/// More than one sleep can be for on any system. (Under Wine each stream is a dozen open files.)
+const MANY: usize = if cfg!(windows) { 120 } else { 300 };
+
 /// Those who wait are asleep, as far as that can be arranged, when the push comes.
 #[test]
 fn a_sleeping_set_is_woken_by_the_member_that_is_due() {
-    for (count, seated) in [(7, true), (7, false), (300, true)] {
+    for (count, seated) in [(7, true), (7, false), (MANY, true)] {
         let place = Place::new();
         let (mut producers, mut viewers) = streams(&place, count);
         if !seated {

@@ -434,9 +434,10 @@ pub(crate) fn free_memory() -> u64 {
     memory().map_or(0, |memory| memory.ullAvailPageFile)
 }
 
-/// Bytes that they can promise at all. (Wine gives out more, and takes what the system uses to cache files for taken.)
+/// Bytes that they can promise at all. (Wine gives out more, and takes what the system uses to cache files for taken; where
+/// it cannot find out it says that there are none.)
 pub(crate) fn all_memory() -> u64 {
-    memory().map_or(u64::MAX, |memory| memory.ullTotalPageFile)
+    memory().map(|memory| memory.ullTotalPageFile).filter(|all| *all > 0).unwrap_or(u64::MAX)
 }
 
 fn memory() -> Option<MEMORYSTATUSEX> {
