@@ -4,4 +4,6 @@ source "$(dirname "$0")/common.sh"
 
 say "cargo fmt --all --check"
 cargo fmt --all --check
-cargo fmt --manifest-path fuzz/Cargo.toml --check -- --config-path .
+for apart in fuzz benches/instructions; do
+    cargo fmt --manifest-path $apart/Cargo.toml --check -- --config-path .
+done

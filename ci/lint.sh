@@ -5,6 +5,7 @@ source "$(dirname "$0")/common.sh"
 say "cargo clippy, warnings are errors"
 cargo clippy --workspace --all-targets -- -D warnings
 cargo clippy -p annulus --all-targets --all-features -- -D warnings
+cargo clippy --manifest-path benches/instructions/Cargo.toml --target-dir "$TARGET" -- -D warnings
 
 say "src/sync.rs alone names the standard library's atomics"
 if grep -rnE '\b(core|std)::sync::atomic' src --include='*.rs' | grep -v '^src/sync\.rs:' | grep -vE ':[0-9]+: *//'; then
