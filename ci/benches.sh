@@ -3,4 +3,4 @@
 source "$(dirname "$0")/common.sh"
 
 say "cargo bench, one round of each"
-cargo bench -p annulus --bench throughput --bench latency --bench wakeup -- --test
+cargo bench -p annulus --bench operations --bench throughput --bench latency --bench wakeup -- --test

@@ -7,7 +7,7 @@ pub(crate) mod machine;
 pub(crate) mod peer;
 
 use annulus::bytemuck::Pod;
-use annulus::{Consumer, Frames, Kind, Observer, ReadError, Strategy, Wait};
+use annulus::{Consumer, Frames, GroupConsumer, Kind, Observer, ReadError, Strategy, Wait};
 use criterion::Criterion;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -82,9 +82,10 @@ pub(crate) fn kind_of(text: &str) -> Kind {
     }
 }
 
-/// The reading end of either kind.
+/// The reading end of any kind.
 pub(crate) enum Reader<T> {
     Consumer(Consumer<T>),
+    Group(GroupConsumer<T>),
     Observer(Observer<T>),
 }
 
@@ -93,6 +94,7 @@ impl<T: Pod> Reader<T> {
         let open = annulus::open(name).appear_within(STUCK);
         match kind {
             Kind::Spsc => Self::Consumer(open.consumer().expect("the consumer's end")),
+            Kind::Mpmc => Self::Group(open.group_consumer().expect("a consumer's place")),
             _ => Self::Observer(open.observer().expect("an observer")),
         }
     }
@@ -102,6 +104,7 @@ impl<T: Pod> Reader<T> {
         let wait = Wait::new().strategy(strategy).timeout(STUCK);
         match self {
             Self::Consumer(consumer) => consumer.read(out, wait),
+            Self::Group(consumer) => consumer.read(out, wait),
             Self::Observer(observer) => observer.read(out, wait),
         }
     }
@@ -110,6 +113,7 @@ impl<T: Pod> Reader<T> {
     pub(crate) fn try_read(&mut self, out: &mut [T]) -> Result<Frames, ReadError> {
         match self {
             Self::Consumer(consumer) => consumer.try_read(out),
+            Self::Group(consumer) => consumer.try_read(out),
             Self::Observer(observer) => observer.try_read(out),
         }
     }
