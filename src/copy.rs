@@ -3,7 +3,25 @@
 //! A producer may overwrite what an observer is copying; with atomics of one fixed size per stream that is
 //! defined behaviour (the observer throws such words away afterwards), and for data that comes from another
 //! core it is as fast as `memcpy`. The run is always split at the wrap, even where the lane is mapped twice:
-//! every word has one canonical address, and the models on the heap run the path that ships.
+//! every word has one canonical address, and the models on the heap run the path that ships. Long runs go
+//! several words at a time where the processor can ([`wide`]).
+
+#[cfg(all(target_arch = "x86_64", not(any(miri, all(loom, test)))))]
+pub(crate) mod wide;
+#[cfg(not(all(target_arch = "x86_64", not(any(miri, all(loom, test))))))]
+pub(crate) mod wide {
+    pub(crate) fn expect<W>(_: &[W]) {}
+
+    // Words are as wide as it gets.
+
+    pub(super) fn put<'a, W>(run: &'a [W], src: &'a [u8]) -> (&'a [W], &'a [u8]) {
+        (run, src)
+    }
+
+    pub(super) fn get<'a, W>(run: &'a [W], dst: &'a mut [u8]) -> (&'a [W], &'a mut [u8]) {
+        (run, dst)
+    }
+}
 
 use crate::sync::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed};
 
@@ -41,33 +59,66 @@ pub(crate) fn load(words: Words<'_>, offset: u64, dst: &mut [u8]) {
     }
 }
 
-#[inline]
-fn put<W: Word>(ring: &[W], offset: u64, src: &[u8]) {
+/// The words of a run of so many bytes, if it lies before the wrap.
+#[inline(always)]
+pub(crate) fn run<W: Word>(ring: &[W], offset: u64, bytes: usize) -> Option<&[W]> {
     let at = offset as usize / W::BYTES;
-    let before = (ring.len() - at).min(src.len() / W::BYTES);
-    let (first, rest) = src.split_at(before * W::BYTES);
-    for (word, bytes) in ring[at..].iter().zip(first.chunks_exact(W::BYTES)) {
+    ring.get(at..at + bytes / W::BYTES)
+}
+
+/// Copies `src` into a run that is as long.
+#[inline(always)]
+pub(crate) fn put_run<W: Word>(run: &[W], src: &[u8]) {
+    let (run, src) = wide::put(run, src);
+    for (word, bytes) in run.iter().zip(src.chunks_exact(W::BYTES)) {
         word.put(bytes);
     }
-    for (word, bytes) in ring.iter().zip(rest.chunks_exact(W::BYTES)) {
-        word.put(bytes);
+}
+
+/// Copies a run into `dst`, which is as long.
+#[inline(always)]
+pub(crate) fn get_run<W: Word>(run: &[W], dst: &mut [u8]) {
+    let (run, dst) = wide::get(run, dst);
+    for (word, bytes) in run.iter().zip(dst.chunks_exact_mut(W::BYTES)) {
+        word.get(bytes);
+    }
+}
+
+#[inline]
+fn put<W: Word>(ring: &[W], offset: u64, src: &[u8]) {
+    match run(ring, offset, src.len()) {
+        Some(run) => put_run(run, src),
+        None => put_wrapped(ring, offset, src),
     }
 }
 
 #[inline]
 fn get<W: Word>(ring: &[W], offset: u64, dst: &mut [u8]) {
-    let at = offset as usize / W::BYTES;
-    let before = (ring.len() - at).min(dst.len() / W::BYTES);
-    let (first, rest) = dst.split_at_mut(before * W::BYTES);
-    for (word, bytes) in ring[at..].iter().zip(first.chunks_exact_mut(W::BYTES)) {
-        word.get(bytes);
-    }
-    for (word, bytes) in ring.iter().zip(rest.chunks_exact_mut(W::BYTES)) {
-        word.get(bytes);
+    match run(ring, offset, dst.len()) {
+        Some(run) => get_run(run, dst),
+        None => get_wrapped(ring, offset, dst),
     }
 }
 
-trait Word {
+#[cold]
+#[inline(never)]
+fn put_wrapped<W: Word>(ring: &[W], offset: u64, src: &[u8]) {
+    let last = &ring[offset as usize / W::BYTES..];
+    let (before, rest) = src.split_at(last.len() * W::BYTES);
+    put_run(last, before);
+    put_run(ring, rest);
+}
+
+#[cold]
+#[inline(never)]
+fn get_wrapped<W: Word>(ring: &[W], offset: u64, dst: &mut [u8]) {
+    let last = &ring[offset as usize / W::BYTES..];
+    let (before, rest) = dst.split_at_mut(last.len() * W::BYTES);
+    get_run(last, before);
+    get_run(ring, rest);
+}
+
+pub(crate) trait Word {
     const BYTES: usize;
     fn put(&self, bytes: &[u8]);
     fn get(&self, bytes: &mut [u8]);

@@ -38,6 +38,7 @@ pub(crate) struct Cursor {
 pub(crate) struct Geometry {
     capacity: u64,
     frame: u64,
+    bytes: u64,
 }
 
 impl Geometry {
@@ -47,7 +48,7 @@ impl Geometry {
             return None;
         }
         match capacity.checked_mul(frame) {
-            Some(bytes) if bytes <= LANE_BYTES_MAX => Some(Self { capacity, frame }),
+            Some(bytes) if bytes <= LANE_BYTES_MAX => Some(Self { capacity, frame, bytes }),
             _ => None,
         }
     }
@@ -55,7 +56,7 @@ impl Geometry {
     /// The models' lanes are shorter than any real one: a wrap must not cost them millions of executions.
     #[cfg(all(loom, test))]
     pub(crate) const fn model(capacity: u64, frame: u64) -> Self {
-        Self { capacity, frame }
+        Self { capacity, frame, bytes: capacity * frame }
     }
 
     /// Frames in the lane.
@@ -69,8 +70,9 @@ impl Geometry {
     }
 
     /// Bytes in the lane.
+    #[inline]
     pub(crate) const fn bytes(&self) -> u64 {
-        self.capacity * self.frame
+        self.bytes
     }
 
     /// Where the frame at `position` lies. Divides: not for the hot path.
@@ -87,6 +89,14 @@ impl Geometry {
             offset -= self.bytes();
         }
         Cursor { position: cursor.position + frames, offset }
+    }
+
+    /// Behind a run of `frames` frames, which are so many bytes and do not go over the wrap.
+    #[inline]
+    pub(crate) const fn behind(&self, cursor: Cursor, frames: u64, bytes: u64) -> Cursor {
+        debug_assert!(bytes == frames * self.frame);
+        let offset = cursor.offset + bytes;
+        Cursor { position: cursor.position + frames, offset: if offset == self.bytes { 0 } else { offset } }
     }
 
     /// The cursor at `position`, wherever `from` stood; cheap when it is less than a lane ahead.

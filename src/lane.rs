@@ -92,6 +92,10 @@ pub(crate) struct Writer {
     limit: u64,
     /// Where a lossless reader was last put by overtaking it: found there again, it has not moved.
     overtaken: Vec<u64>,
+    /// Position that may be reached by [plain](Self::write_plain) writes.
+    plain: u64,
+    /// Position before which they must end, because whoever has this wants to look around.
+    pause: u64,
 }
 
 impl Writer {
@@ -118,11 +122,15 @@ impl Writer {
             (false, false) => (Gate::Cursors, 0), // a predecessor's lease is not ours
         };
         let epoch = line.epoch.load(Relaxed).checked_add(1).ok_or(Corrupt)?;
+        lane.owner().store(epoch, Relaxed);
         line.epoch_start.store(tail, Relaxed);
         line.epoch.store(epoch, order(Site::EpochRelease, Release)); // E: before this epoch's first tail
         let limit = geometry.write_limit(observable);
         let overtaken = vec![NONE; if gate == Gate::Cursors { lane.gating().len() } else { 0 }];
-        Ok(Self { at: geometry.cursor(tail), lane, intent, epoch, reach, gate, limit, overtaken })
+        let (at, plain, pause) = (geometry.cursor(tail), 0, POSITION_LAST);
+        let mut writer = Self { at, lane, intent, epoch, reach, gate, limit, overtaken, plain, pause };
+        writer.plan();
+        Ok(writer)
     }
 
     pub(crate) fn lane(&self) -> &Lane {
@@ -156,11 +164,43 @@ impl Writer {
     /// Whether the lane is still this writer's.
     #[inline]
     pub(crate) fn check_epoch(&self) -> Result<(), WriteError> {
-        let epoch = self.lane.producer().epoch.load(Relaxed);
-        if epoch == self.epoch {
+        let owner = self.lane.owner().load(Relaxed);
+        if owner == self.epoch {
             return Ok(());
         }
-        Err(if epoch == NONE { WriteError::Removed } else { WriteError::Superseded })
+        Err(if owner == NONE { WriteError::Removed } else { WriteError::Superseded })
+    }
+
+    /// Whoever has this wants to look around with the write that reaches `position`, at the latest.
+    #[inline]
+    pub(crate) fn pause_at(&mut self, position: u64) {
+        self.pause = position - 1;
+        self.plan();
+    }
+
+    /// How far plain writes may go from here: as far as there surely is space, in one write, with nothing announced beyond.
+    fn plan(&mut self) {
+        let announced = self.intent > self.at.position;
+        let far = self.reach.min(self.pause).min(self.at.position + self.limit);
+        self.plain = if announced || self.lane.eights().is_empty() { 0 } else { far };
+    }
+
+    /// The same as [`write`](Self::write) when nothing else is to be done than to copy, and that in one piece: all that has
+    /// to be looked at is one private position, and whether the lane still is this writer's. False: it was not done.
+    #[inline(always)]
+    pub(crate) fn write_plain(&mut self, frames: &[u8], count: u64) -> bool {
+        let to = self.at.position + count;
+        if to > self.plain || self.lane.owner().load(Relaxed) != self.epoch {
+            return false;
+        }
+        let Some(run) = copy::run(self.lane.eights(), self.at.offset, frames.len()) else { return false };
+        let line = self.lane.producer();
+        line.intent.store(to, Relaxed);
+        fence_at(Site::IntentRelease, Release); // I: pairs with Observer::read
+        copy::put_run(run, frames);
+        self.at = self.lane.geometry().behind(self.at, count, frames.len() as u64);
+        line.tail.store(to, order(Site::TailRelease, Release)); // W
+        true
     }
 
     /// Whether `frames` may be written now without overwriting what nobody has consumed.
@@ -270,13 +310,14 @@ impl Writer {
     /// visible a quarter of the ring at a time.
     #[inline]
     pub(crate) fn write(&mut self, frames: &[u8], count: u64) -> Result<(), WriteError> {
-        self.check_space(count)?;
-        self.put(frames, count);
+        if !self.write_plain(frames, count) {
+            self.check_space(count)?;
+            self.put(frames, count);
+        }
         Ok(())
     }
 
     /// As [`write`](Self::write), for which there [is space](Self::check_space).
-    #[inline]
     pub(crate) fn put(&mut self, frames: &[u8], count: u64) {
         if count <= self.limit {
             self.write_run(frames, count);
@@ -285,6 +326,7 @@ impl Writer {
                 self.write_run(run, run.len() as u64 / self.lane.geometry().frame());
             }
         }
+        self.plan();
     }
 
     #[inline]
@@ -297,6 +339,7 @@ impl Writer {
     /// Says that the next `count` frames are about to be overwritten.
     #[inline]
     pub(crate) fn announce(&mut self, count: u64) {
+        self.plain = 0;
         self.intent = self.intent.max(self.at.position + count);
         self.lane.producer().intent.store(self.intent, Relaxed);
         fence_at(Site::IntentRelease, Release); // I: pairs with Observer::read
@@ -359,6 +402,10 @@ pub(crate) struct Exclusive {
     /// `head` as the producer knows it; at most `lazy_limit` behind `at`.
     given_back: u64,
     seen_tail: u64,
+    /// Position at which what was taken must be given back.
+    keeps_to: u64,
+    /// Position that may be reached by [plain](Self::take_plain) takes.
+    plain: u64,
 }
 
 impl Exclusive {
@@ -367,7 +414,15 @@ impl Exclusive {
         let head = lane.head().load(Relaxed);
         let tail = readable(&lane);
         lane.geometry().backlog(tail, head)?;
-        Ok(Self { at: lane.geometry().cursor(head), lane, given_back: head, seen_tail: tail })
+        let keeps_to = head + lane.geometry().lazy_limit();
+        Ok(Self {
+            at: lane.geometry().cursor(head),
+            lane,
+            given_back: head,
+            seen_tail: tail,
+            keeps_to,
+            plain: 0,
+        })
     }
 
     pub(crate) fn lane(&self) -> &Lane {
@@ -389,6 +444,47 @@ impl Exclusive {
         self.lane.geometry().backlog(tail, self.given_back)?;
         self.seen_tail = tail.max(self.at.position);
         Ok(self.seen_tail - self.at.position)
+    }
+
+    /// Lets frames be taken [plainly](Self::take_plain), as far as they are known of and need not be given back; or, while
+    /// there is more to say with them, not.
+    #[inline]
+    pub(crate) fn plan(&mut self, plain: bool) {
+        let plain = plain && !self.lane.eights().is_empty();
+        self.plain = if plain { self.seen_tail.min(self.keeps_to) } else { 0 };
+    }
+
+    /// Whether [plain](Self::take_plain) takes have come to their end.
+    #[inline(always)]
+    pub(crate) fn wants_to_look(&self) -> bool {
+        self.at.position >= self.plain
+    }
+
+    /// Looks at the producer's line. Whether there is something to be taken.
+    #[inline(always)]
+    pub(crate) fn look(&mut self) -> bool {
+        if let Some(next) = self.lane.eights().get(self.at.offset as usize / 8..) {
+            copy::wide::expect(next);
+        }
+        let tail = readable(&self.lane);
+        let known = tail.wrapping_sub(self.at.position); // of a tail that cannot be, an impossible number
+        let found = known.wrapping_sub(1) < self.lane.geometry().capacity();
+        if found {
+            self.seen_tail = tail;
+        }
+        found
+    }
+
+    /// Takes one frame out if nothing else is to be done than to copy it: `out` is as long. Its position.
+    #[inline(always)]
+    pub(crate) fn take_plain(&mut self, out: &mut [u8]) -> Option<u64> {
+        let position = self.at.position;
+        if position >= self.plain {
+            return None;
+        }
+        copy::get_run(copy::run(self.lane.eights(), self.at.offset, out.len())?, out);
+        self.at = self.lane.geometry().behind(self.at, 1, out.len() as u64);
+        Some(position)
     }
 
     /// Copies out the next frames without taking them. The caller asked [`available`](Self::available).
@@ -416,7 +512,12 @@ impl Exclusive {
     /// Whether so many frames are kept back that they should be given back now.
     #[inline]
     pub(crate) fn keeps_too_many(&self) -> bool {
-        self.at.position - self.given_back >= self.lane.geometry().lazy_limit()
+        self.at.position >= self.keeps_to
+    }
+
+    fn keep_from(&mut self, position: u64) {
+        self.given_back = position;
+        self.keeps_to = position + self.lane.geometry().lazy_limit();
     }
 
     /// Lets the producer overwrite what was taken. True if there was any: then space must be notified.
@@ -425,7 +526,7 @@ impl Exclusive {
         if self.given_back == self.at.position {
             return false;
         }
-        self.given_back = self.at.position;
+        self.keep_from(self.at.position);
         self.lane.head().store(self.given_back, order(Site::HeadRelease, Release)); // A: pairs with Writer::backlog
         true
     }
@@ -511,11 +612,13 @@ pub(crate) struct Observer {
     lane: Lane,
     at: Cursor,
     seen_tail: u64,
+    /// Position that may be reached by [plain](Self::read_plain) reads.
+    plain: u64,
 }
 
 impl Observer {
     pub(crate) fn attach(lane: Lane, position: u64) -> Self {
-        Self { at: lane.geometry().cursor(position.min(POSITION_LIMIT)), lane, seen_tail: 0 }
+        Self { at: lane.geometry().cursor(position.min(POSITION_LIMIT)), lane, seen_tail: 0, plain: 0 }
     }
 
     pub(crate) fn lane(&self) -> &Lane {
@@ -528,6 +631,56 @@ impl Observer {
 
     pub(crate) fn seek(&mut self, position: u64) {
         self.at = self.lane.geometry().seek(self.at, position.min(POSITION_LIMIT));
+        self.plain = 0;
+    }
+
+    /// Whether [plain](Self::read_plain) reads have come to their end.
+    #[inline(always)]
+    pub(crate) fn wants_to_look(&self) -> bool {
+        self.at.position >= self.plain
+    }
+
+    /// Looks at the producer's line. Whether there is something to be read.
+    #[inline(always)]
+    pub(crate) fn look(&mut self) -> bool {
+        if let Some(next) = self.lane.eights().get(self.at.offset as usize / 8..) {
+            copy::wide::expect(next);
+        }
+        let tail = readable(&self.lane);
+        let known = tail.wrapping_sub(self.at.position); // of a tail that cannot be, an impossible number
+        let found = known.wrapping_sub(1) < self.lane.geometry().capacity() && tail >= self.seen_tail;
+        if found {
+            self.seen_tail = tail;
+        }
+        found
+    }
+
+    /// Lets what is known of be read [plainly](Self::read_plain), for `most` frames; or, while there is more to say with it,
+    /// not.
+    #[inline]
+    pub(crate) fn plan(&mut self, plain: bool, most: u64) {
+        let plain = plain && !self.lane.eights().is_empty();
+        self.plain = if plain { self.seen_tail.min(self.at.position + most) } else { 0 };
+    }
+
+    /// As [`read`](Self::read), of one frame, which `out` is as long as: if nothing else is to be done than to copy it, and
+    /// nobody overwrote it. Its position.
+    #[inline(always)]
+    pub(crate) fn read_plain(&mut self, out: &mut [u8]) -> Option<u64> {
+        let position = self.at.position;
+        if position >= self.plain {
+            return None;
+        }
+        copy::get_run(copy::run(self.lane.eights(), self.at.offset, out.len())?, out);
+        fence_at(Site::IntentAcquire, Acquire); // I: pairs with Writer::announce
+        let line = self.lane.producer();
+        let announced = if holds(Site::IntentNotTail) { &line.intent } else { &line.tail };
+        let beyond = announced.load(Relaxed).wrapping_sub(position);
+        if beyond > self.lane.geometry().capacity() && holds(Site::IntentCheck) {
+            return None;
+        }
+        self.at = self.lane.geometry().behind(self.at, 1, out.len() as u64);
+        Some(position)
     }
 
     /// Copies up to `most` frames into `out`. Lapped frames are counted, the valid rest of a lapped copy is
@@ -737,6 +890,7 @@ pub(crate) fn free(line: &GatingLine) {
 #[cfg(not(all(loom, test)))]
 pub(crate) fn close(lane: &Lane) {
     crate::sync::fence(SeqCst);
+    lane.owner().store(NONE, Relaxed);
     lane.producer().epoch.store(NONE, Relaxed);
 }
 

@@ -145,6 +145,9 @@ pub(crate) struct LaneBlock {
     /// Monotonic ns when the producer last said that it was there.
     pub(crate) seen_ns: AtomicU64,
     pub(crate) breaches: BreachWords,
+    /// The same as the line's `epoch`, for the producer itself: readers that poll take its line away again and again, and to
+    /// look there before each push would wait for that.
+    pub(crate) owner: AtomicU64,
     pub(crate) clock: ClockLatch,
     pub(crate) ledger: Ledger,
 }
@@ -288,7 +291,7 @@ const _: () = {
     assert!(offset_of!(ProducerLine, limit) == 0x20 && offset_of!(ProducerLine, epoch_start) == 0x28);
     assert!(offset_of!(LaneBlock, pid) == 0x080 && offset_of!(LaneBlock, seen_ns) == 0x088);
     assert!(offset_of!(LaneBlock, breaches) == 0x090 && offset_of!(BreachWords, frames) == 0x08);
-    assert!(offset_of!(LaneBlock, clock) == 0x100);
+    assert!(offset_of!(LaneBlock, owner) == 0x0A0 && offset_of!(LaneBlock, clock) == 0x100);
     assert!(offset_of!(ClockLatch, slots) == 0x40 && size_of::<ClockSlot>() == 0x40);
     assert!(offset_of!(LaneBlock, ledger) == 0x200 && size_of::<LaneBlock>() <= LANE_BLOCK);
     assert!(offset_of!(Ledger, entries) == 0x10 && size_of::<GapEntry>() == 0x30);

@@ -154,6 +154,12 @@ impl Reader {
         }
     }
 
+    /// Whether it has been through all entries.
+    #[inline]
+    pub(crate) fn is_at_end(&self, ledger: &Ledger) -> bool {
+        ledger.tail.load(Relaxed) == self.next
+    }
+
     /// Finds what lies among the frames `wanted`, in order, and goes on behind that.
     #[inline]
     pub(crate) fn read(&mut self, ledger: &Ledger, wanted: Range<u64>, found: impl FnMut(Found)) {

@@ -8,7 +8,7 @@ use crate::descriptor::Descriptor;
 use crate::lane;
 use crate::layout::{self, FREE, IN_USE, NONE};
 use crate::ring::Death;
-use crate::segment::{Lane, Segment};
+use crate::segment::{Lane, SeatPlace, Segment};
 use crate::shm::lock::{LockFile, Mode};
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
 use crate::time::monotonic_ns;
@@ -95,6 +95,13 @@ pub(crate) struct Seat {
     died: Option<u64>,
     settled: bool,
     generation: u64,
+}
+
+impl Seat {
+    /// Where its holder says what there is to say of it.
+    pub(crate) fn place(&self, segment: &Arc<Segment>) -> SeatPlace {
+        segment.seat_place(self.index, self.generation)
+    }
 }
 
 /// Why there is no seat to be had.
@@ -198,11 +205,6 @@ fn describe(segment: &Segment, seat: u32, role: Role) -> u64 {
         word.store(u64::from_le_bytes(eight), Relaxed);
     }
     generation
-}
-
-/// Whether nobody has taken the seat since: that can be if the lock's descriptor was closed under us.
-pub(crate) fn is_ours(segment: &Segment, seat: &Seat) -> bool {
-    segment.seat(seat.index).generation.load(Relaxed) == seat.generation
 }
 
 /// Says that the holder leaves of its own will. The lock byte is its to free, afterwards.

@@ -9,8 +9,8 @@ use crate::copy::Words;
 use crate::descriptor::{Descriptor, Kind, Regions};
 use crate::index::Geometry;
 use crate::layout::{
-    self, BreachWords, GatingLine, GroupLine, LaneBlock, ProducerLine, ReaderLane, SeatEntry, SpaceLine,
-    StateLine, StreamLine,
+    self, BreachWords, GatingLine, GroupLine, LaneBlock, Ledger, ProducerLine, ReaderLane, SeatEntry,
+    SpaceLine, StateLine, StreamLine,
 };
 #[cfg(unix)]
 use crate::shm::map::{Access, Reservation};
@@ -23,6 +23,7 @@ use crate::shm::system::sequence::Place;
 use crate::sync::Ordering::Relaxed;
 use crate::sync::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, EventWord};
 use core::fmt;
+use core::ops::Deref;
 use core::ptr::NonNull;
 use core::slice;
 use core::time::Duration;
@@ -223,6 +224,7 @@ impl Segment {
         &self.descriptor
     }
 
+    #[inline]
     fn base(&self) -> NonNull<u8> {
         match &self.backing {
             #[cfg(unix)]
@@ -234,6 +236,7 @@ impl Segment {
     }
 
     /// The structure of atomics at `offset`.
+    #[inline]
     fn at<T: Shared>(&self, offset: usize) -> &T {
         assert!(offset.is_multiple_of(align_of::<T>()), "a structure of the segment is misaligned");
         // SAFETY: `offset` comes from the checked regions, or from a table index that the callers below hold
@@ -243,19 +246,23 @@ impl Segment {
         unsafe { self.base().add(offset).cast::<T>().as_ref() }
     }
 
+    #[inline]
     pub(crate) fn stream(&self) -> &StreamLine {
         self.at(self.regions.producers as usize)
     }
 
+    #[inline]
     pub(crate) fn lane_block(&self, lane: u32) -> &LaneBlock {
         assert!(lane < self.descriptor.lanes);
         self.at(self.regions.producers as usize + layout::LANE_BLOCKS + lane as usize * layout::LANE_BLOCK)
     }
 
+    #[inline]
     pub(crate) fn state(&self) -> &StateLine {
         self.at(self.regions.readers as usize + layout::STATE)
     }
 
+    #[inline]
     fn group(&self) -> &GroupLine {
         self.at(self.regions.readers as usize + layout::GROUP)
     }
@@ -277,10 +284,16 @@ impl Segment {
         self.regions.readers as usize + layout::READER_LANES + lanes
     }
 
+    #[inline]
     pub(crate) fn seat(&self, seat: u32) -> &SeatEntry {
         assert!(seat < self.descriptor.seats());
         let table = self.regions.readers + self.descriptor.seat_table();
         self.at(table as usize + seat as usize * layout::LINE)
+    }
+
+    /// One seat's entry, for its holder to keep.
+    pub(crate) fn seat_place(self: &Arc<Self>, seat: u32, generation: u64) -> SeatPlace {
+        SeatPlace { entry: NonNull::from(self.seat(seat)), generation, _segment: Arc::clone(self) }
     }
 
     /// One lane of it, for a handle to keep.
@@ -292,6 +305,7 @@ impl Segment {
             index: lane,
             geometry: self.geometry,
             word: self.descriptor.word_bytes(),
+            eights: if self.descriptor.word_bytes() == 8 { self.geometry.bytes() as usize / 8 } else { 0 },
             mirrored: self.descriptor.mirrored,
             block: NonNull::from(self.lane_block(lane)),
             readers: NonNull::from(self.reader_lane(lane)),
@@ -301,6 +315,43 @@ impl Segment {
             data: unsafe { self.base().add(data) },
             segment: Arc::clone(self),
         }
+    }
+}
+
+/// One seat's entry of a segment, with its address at hand. Keeps the segment mapped.
+pub(crate) struct SeatPlace {
+    entry: NonNull<SeatEntry>,
+    /// How often the seat was taken by then.
+    generation: u64,
+    _segment: Arc<Segment>,
+}
+
+// SAFETY: as for `Lane`; and an entry is made of atomics.
+unsafe impl Send for SeatPlace {}
+// SAFETY: as above.
+unsafe impl Sync for SeatPlace {}
+
+impl SeatPlace {
+    /// Whether nobody has taken the seat since: that can be if the lock's descriptor was closed under us.
+    #[inline]
+    pub(crate) fn is_ours(&self) -> bool {
+        (**self).generation.load(Relaxed) == self.generation
+    }
+}
+
+impl Deref for SeatPlace {
+    type Target = SeatEntry;
+
+    #[inline]
+    fn deref(&self) -> &SeatEntry {
+        // SAFETY: the address came from a reference into the segment's mapping, which `self` keeps alive.
+        unsafe { self.entry.as_ref() }
+    }
+}
+
+impl fmt::Debug for SeatPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SeatPlace").finish_non_exhaustive()
     }
 }
 
@@ -320,6 +371,8 @@ pub(crate) struct Lane {
     index: u32,
     geometry: Geometry,
     word: u32,
+    /// Words of 8 bytes.
+    eights: usize,
     mirrored: bool,
     block: NonNull<LaneBlock>,
     readers: NonNull<ReaderLane>,
@@ -334,6 +387,7 @@ unsafe impl Send for Lane {}
 
 impl Lane {
     /// Which one of the segment's lanes.
+    #[inline]
     pub(crate) fn index(&self) -> u32 {
         self.index
     }
@@ -371,6 +425,17 @@ impl Lane {
         let seats = self.segment.descriptor.lossless as usize;
         // SAFETY: so many lines of atomics lie in a row there (`Segment::lane`), in the mapping that `self` keeps alive.
         unsafe { slice::from_raw_parts(self.gating.as_ptr(), seats) }
+    }
+
+    /// The number of the producer whose lane it is.
+    #[inline]
+    pub(crate) fn owner(&self) -> &AtomicU64 {
+        &self.block().owner
+    }
+
+    #[inline]
+    pub(crate) fn ledger(&self) -> &Ledger {
+        &self.block().ledger
     }
 
     #[inline]
@@ -446,6 +511,13 @@ impl Lane {
                 _ => Words::One(slice::from_raw_parts(self.data.cast::<AtomicU8>().as_ptr(), bytes)),
             }
         }
+    }
+
+    /// The same where the words are of 8 bytes; else none.
+    #[inline]
+    pub(crate) fn eights(&self) -> &[AtomicU64] {
+        // SAFETY: as in `words`, if there are any.
+        unsafe { slice::from_raw_parts(self.data.cast::<AtomicU64>().as_ptr(), self.eights) }
     }
 
     /// How a run of at most the whole lane lies in the mapping: in one part where the lane is mapped twice.

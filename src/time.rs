@@ -2,6 +2,10 @@
 
 #![allow(unsafe_code)]
 
+#[cfg(not(all(loom, test)))]
+use crate::sync::Ordering::{Acquire, Relaxed, Release};
+#[cfg(not(all(loom, test)))]
+use crate::sync::{AtomicBool, AtomicU64};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 #[cfg(target_os = "linux")]
@@ -51,8 +55,35 @@ pub(crate) fn system_time(utc_ns: i64) -> Option<SystemTime> {
     if utc_ns >= 0 { UNIX_EPOCH.checked_add(distance) } else { UNIX_EPOCH.checked_sub(distance) }
 }
 
-/// The kernel's random name for this boot; zeroes where it has none.
+/// The kernel's random name for this boot; zeroes where it has none. Asked for once: a process lives in one boot. (Without a
+/// lock, which a thread could hold that a child made by `fork` does not have.)
+#[cfg(not(all(loom, test)))]
 pub(crate) fn boot_id() -> [u8; 16] {
+    static KNOWN: AtomicBool = AtomicBool::new(false);
+    static HALVES: [AtomicU64; 2] = [AtomicU64::new(0), AtomicU64::new(0)];
+    let mut id = [0; 16];
+    if KNOWN.load(Acquire) {
+        for (bytes, half) in id.chunks_exact_mut(8).zip(&HALVES) {
+            bytes.copy_from_slice(&half.load(Relaxed).to_le_bytes());
+        }
+        return id;
+    }
+    id = ask_boot_id();
+    for (bytes, half) in id.chunks_exact(8).zip(&HALVES) {
+        let mut eight = [0; 8];
+        eight.copy_from_slice(bytes);
+        half.store(u64::from_le_bytes(eight), Relaxed);
+    }
+    KNOWN.store(id != [0; 16], Release);
+    id
+}
+
+#[cfg(all(loom, test))]
+pub(crate) fn boot_id() -> [u8; 16] {
+    ask_boot_id()
+}
+
+fn ask_boot_id() -> [u8; 16] {
     let text = boot_name();
     let digits: Vec<u8> =
         text.chars().filter_map(|digit| digit.to_digit(16)).map(|digit| digit as u8).collect();

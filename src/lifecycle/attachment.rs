@@ -7,12 +7,12 @@ use crate::error::Error;
 use crate::layout::{GATE_BYTE, RETIRED, SEAT_BYTES};
 use crate::ring::{Death, Peers, broadcast};
 use crate::seat::{self, Role, Seat, has_ended};
-use crate::segment::Segment;
+use crate::segment::{SeatPlace, Segment};
 use crate::shm::directory::Access;
 use crate::shm::home::Home;
 #[cfg(unix)]
 use crate::shm::system;
-use crate::shm::lock::{LockFile, Mode};
+use crate::shm::lock::{LockFile, Mode, fork_generation};
 use crate::shm::store::Store;
 use crate::sync::Ordering::{Relaxed, SeqCst};
 use crate::wait::SLICE;
@@ -28,16 +28,32 @@ const LEAVE_TIMEOUT: Duration = Duration::from_millis(200);
 /// A handle's hold on a segment: its mapping, its open of the object, its seat. Dropping it leaves.
 #[derive(Debug)]
 pub(crate) struct Attachment {
-    pub(super) segment: Arc<Segment>,
-    pub(super) lock: Arc<LockFile>,
-    pub(super) store: Store,
-    pub(super) seat: Option<Seat>,
-    pub(super) home: Home,
+    segment: Arc<Segment>,
+    lock: Arc<LockFile>,
+    store: Store,
+    seat: Option<Seat>,
+    /// What the seat's holder says of itself.
+    entry: Option<SeatPlace>,
+    home: Home,
+    /// The process that it was made in.
+    generation: u32,
     /// When we last looked for readers that died.
-    pub(super) buried: Cell<Option<Instant>>,
+    buried: Cell<Option<Instant>>,
 }
 
 impl Attachment {
+    pub(super) fn new(
+        segment: Arc<Segment>,
+        lock: LockFile,
+        store: Store,
+        seat: Option<Seat>,
+        home: Home,
+    ) -> Self {
+        let entry = seat.map(|seat| seat.place(&segment));
+        let generation = lock.generation();
+        Self { segment, lock: Arc::new(lock), store, seat, entry, home, generation, buried: Cell::default() }
+    }
+
     pub(crate) fn segment(&self) -> &Arc<Segment> {
         &self.segment
     }
@@ -89,7 +105,7 @@ impl Attachment {
     /// Whether the seat is still ours, as far as its entry says.
     #[inline]
     pub(crate) fn is_seated(&self) -> bool {
-        self.seat.is_some_and(|seat| seat::is_ours(&self.segment, &seat))
+        self.seat_of_ours().is_some()
     }
 
     /// Whether the stream's name still leads to it.
@@ -101,7 +117,13 @@ impl Attachment {
     /// Whether this handle came here through `fork`.
     #[inline]
     pub(crate) fn forked(&self) -> bool {
-        self.lock.forked()
+        self.generation != fork_generation()
+    }
+
+    /// What the holder of our seat says of itself, unless that is another by now.
+    #[inline]
+    fn seat_of_ours(&self) -> Option<&SeatPlace> {
+        self.entry.as_ref().filter(|entry| entry.is_ours())
     }
 
     /// For one who waits in the place of this handle.
@@ -112,11 +134,9 @@ impl Attachment {
     /// Says in the attach table where this handle is, for listings.
     #[inline]
     pub(crate) fn post(&self, position: u64, lost: u64) {
-        if let Some(seat) = self.seat
+        if let Some(entry) = self.seat_of_ours()
             && !self.forked()
-            && seat::is_ours(&self.segment, &seat)
         {
-            let entry = self.segment.seat(seat.index);
             entry.position.store(position, Relaxed);
             entry.lost.store(lost, Relaxed);
         }
@@ -242,7 +262,7 @@ impl Drop for Attachment {
         if self.forked() {
             return;
         }
-        if self.seat.is_some_and(|seat| !seat::is_ours(&self.segment, &seat)) {
+        if self.seat.is_some() && !self.is_seated() {
             self.lock.give_up(); // closed under us; its number may be that of the one who has our seat
         } else if self.lock.is_intact() {
             // A system that refuses here leaves the object to the next one who comes by its name.

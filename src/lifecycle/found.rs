@@ -15,7 +15,6 @@ use crate::shm::system;
 use crate::sync::Ordering::{Relaxed, SeqCst};
 use crate::time::boot_id;
 use crate::wait::Event;
-use core::cell::Cell;
 use core::ops::Range;
 use core::time::Duration;
 use std::fs::File;
@@ -218,8 +217,7 @@ impl Opened {
         let left = self.lock.unlock(GATE_BYTE);
         let left = left.map_err(|error| Error::os("leave the gate of", &self.path(), error));
         let Self { lock, store, home, .. } = self;
-        let attachment = Attachment { segment, lock: Arc::new(lock), store, seat, home, buried: Cell::default() };
-        left.map(|()| attachment)
+        left.map(|()| Attachment::new(segment, lock, store, seat, home))
     }
 
     /// Takes the name away from an object that nobody holds, and tells those who still look at it.

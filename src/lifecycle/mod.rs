@@ -26,7 +26,6 @@ use crate::shm::store::{Led, Made, Store, is_no_space};
 use crate::shm::system::{self, Unnamed};
 use crate::sync::Ordering::SeqCst;
 use crate::time::monotonic_ns;
-use core::cell::Cell;
 use core::time::Duration;
 use std::io;
 use std::path::Path;
@@ -306,9 +305,7 @@ impl Built {
     /// Once it has its name, if it is to have one.
     fn attachment(self, home: Home, access: Access) -> io::Result<Attachment> {
         let Self { made, segment, lock, seat } = self;
-        let attachment =
-            |store| Attachment { segment, lock: Arc::new(lock), store, seat, home, buried: Cell::default() };
-        made.settle(access).map(attachment)
+        made.settle(access).map(|store| Attachment::new(segment, lock, store, seat, home))
     }
 }
 

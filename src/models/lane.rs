@@ -100,6 +100,40 @@ fn observer() {
     ]);
 }
 
+/// As `observer`, frame by frame, with no more looks than must be.
+#[test]
+fn observed_plainly() {
+    let model = Model::new("lane::observed_plainly").preemptions(5).explore(|seen| {
+        let lane = lane(2, 2);
+        let mut writer = Writer::take_over(lane.again(), false, false).unwrap();
+        let producer = thread::spawn(move || {
+            for position in 2..4 {
+                writer.write(&frame(0, position), 1).unwrap();
+            }
+        });
+        let seen = seen.clone();
+        let reader = thread::spawn(move || {
+            let mut observer = Observer::attach(lane, 1);
+            for _ in 0..3 {
+                if observer.wants_to_look() {
+                    let found = observer.look();
+                    observer.plan(found, 2);
+                }
+                let mut out = [0; FRAME];
+                if let Some(position) = observer.read_plain(&mut out) {
+                    assert_eq!(whole(&out), (position, 0), "another frame's bytes");
+                    seen.saw("a frame");
+                } else {
+                    seen.saw("nothing new, or lapped");
+                }
+            }
+        });
+        producer.join().unwrap();
+        reader.join().unwrap();
+    });
+    model.reached(&["a frame", "nothing new, or lapped"]);
+}
+
 /// A producer is killed at each step of a write of two frames, and another one takes over, while an observer
 /// reads on: never a frame that was written half, never one of an epoch that did not publish it.
 #[test]
@@ -216,6 +250,38 @@ fn exclusive() {
         consumer.join().unwrap();
     });
     model.reached(&["empty", "full", "pushed", "took one", "took two"]);
+}
+
+/// As `exclusive`, frame by frame, with no more looks than must be.
+#[test]
+fn taken_plainly() {
+    let model = Model::new("lane::taken_plainly").explore(|seen| {
+        let lane = lane(2, 1);
+        let mut writer = Writer::take_over(lane.again(), true, false).unwrap();
+        let mut cursor = Exclusive::attach(lane).unwrap();
+        let outcomes = seen.clone();
+        let producer = thread::spawn(move || produce(&mut writer, 3, &outcomes));
+        let seen = seen.clone();
+        let consumer = thread::spawn(move || {
+            for _ in 0..3 {
+                if cursor.wants_to_look() {
+                    cursor.give_back();
+                    let found = cursor.look();
+                    cursor.plan(found);
+                }
+                let mut out = [0; FRAME];
+                if let Some(position) = cursor.take_plain(&mut out) {
+                    assert_eq!(whole(&out), (position, 0), "another frame's bytes");
+                    seen.saw("took one");
+                } else {
+                    seen.saw("empty");
+                }
+            }
+        });
+        producer.join().unwrap();
+        consumer.join().unwrap();
+    });
+    model.reached(&["empty", "full", "pushed", "took one"]);
 }
 
 /// What frames are while they are used in place: plain memory, which loom guards against any race.

@@ -112,10 +112,12 @@ macro_rules! counter_tests {
 }
 
 counter_tests! {
+    observed_plainly: "lane::observed_plainly" needs TailRelease TailAcquire IntentRelease IntentAcquire IntentCheck IntentNotTail;
     observer: "lane::observer" needs TailRelease TailAcquire IntentRelease IntentAcquire IntentCheck IntentNotTail,
         and of its own IntentFirst;
     successor: "lane::successor" needs IntentKept EpochRelease TailRelease TailAcquire, and of its own SeatOrders;
     exclusive: "lane::exclusive" needs TailRelease TailAcquire SpaceCheck;
+    taken_plainly: "lane::taken_plainly" needs TailRelease TailAcquire SpaceCheck;
     lent: "lane::lent" needs TailRelease TailAcquire HeadRelease HeadAcquire SpaceCheck;
     resumed: "lane::resumed" needs ResumeAcquire HeadRelease;
     group: "lane::group" needs GroupCas GroupCopyFirst GroupHead TailRelease TailAcquire HeadRelease SpaceCheck;

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 struct Memory {
     producer: ProducerLine,
+    owner: AtomicU64,
     head: AtomicU64,
     armed: AtomicU64,
     armed_group: AtomicU64,
@@ -96,6 +97,7 @@ impl Lane {
                 limit: AtomicU64::new(0),
                 epoch_start: AtomicU64::new(0),
             },
+            owner: AtomicU64::new(0),
             head: AtomicU64::new(head),
             armed: AtomicU64::new(NONE),
             armed_group: AtomicU64::new(NONE),
@@ -148,6 +150,10 @@ impl Lane {
         &self.memory.gating
     }
 
+    pub(crate) fn owner(&self) -> &AtomicU64 {
+        &self.memory.owner
+    }
+
     pub(crate) fn breaches(&self) -> &BreachWords {
         &self.memory.breaches
     }
@@ -180,6 +186,10 @@ impl Lane {
     /// No model polls.
     pub(crate) fn due(&self, _: u64) -> Duration {
         Duration::ZERO
+    }
+
+    pub(crate) fn eights(&self) -> &[AtomicU64] {
+        &self.memory.words
     }
 
     pub(crate) fn words(&self) -> Words<'_> {

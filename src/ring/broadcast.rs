@@ -19,6 +19,9 @@ pub(crate) fn leave(lane: &Lane, seat: u32) {
     }
 }
 
+/// Frames that are read plainly before all is looked at again.
+const IN_A_ROW: u64 = 64;
+
 /// Where an observing end is.
 #[derive(Debug)]
 enum Cursor {
@@ -113,6 +116,27 @@ impl Observer {
     /// Frames that this observer was lapped by, in all.
     pub(crate) fn lost(&self) -> u64 {
         self.lost
+    }
+
+    /// Whether frames can be read plainly, after a look at the producer's line if it must be: there are some, their producer
+    /// is the same, and `told` that there is nothing else to be said.
+    #[inline(always)]
+    pub(crate) fn looks_plain(&mut self, told: impl FnOnce(&Lane) -> bool) -> bool {
+        let Cursor::Own(cursor) = &mut self.cursor else { return false };
+        if cursor.wants_to_look() {
+            if !(cursor.look() && self.told.is_of_same(cursor.lane()) && told(cursor.lane())) {
+                return false;
+            }
+            cursor.plan(true, IN_A_ROW);
+        }
+        true
+    }
+
+    /// Reads one frame if that is no more than a copy: what `out` is as long as. Its position.
+    #[inline(always)]
+    pub(crate) fn read_plain(&mut self, out: &mut [u8]) -> Option<u64> {
+        let Cursor::Own(cursor) = &mut self.cursor else { return None };
+        cursor.read_plain(out)
     }
 
     /// Copies up to `most` frames out, if there are any.

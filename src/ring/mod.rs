@@ -24,7 +24,7 @@ use crate::layout::{NONE, RETIRED};
 use crate::segment::Lane;
 use crate::sync::Ordering::{Acquire, Relaxed, SeqCst};
 use crate::sync::{Site, fence_at, holds};
-use crate::wait::{Event, Fences, Wait};
+use crate::wait::{self, Event, Fences, Wait};
 use core::fmt;
 use core::time::Duration;
 use std::time::Instant;
@@ -66,11 +66,13 @@ enum News {
 }
 
 /// Where readers of a lane sleep.
+#[inline]
 fn data_event(lane: &Lane) -> Event<'_> {
     Event { armed: lane.armed(), seq: lane.data_event() }
 }
 
 /// Where a lane's consuming group sleeps.
+#[inline]
 fn group_event(lane: &Lane) -> Event<'_> {
     Event { armed: lane.armed_group(), seq: lane.group_event() }
 }
@@ -84,6 +86,7 @@ pub(crate) fn kick(lane: &Lane) {
 }
 
 /// Where a lane's producer sleeps.
+#[inline]
 fn space_event(lane: &Lane) -> Event<'_> {
     Event { armed: &lane.space().armed, seq: &lane.space().seq }
 }
@@ -124,8 +127,17 @@ impl Producer {
         self.writer.epoch()
     }
 
+    /// The same as [`push`](Self::push) if that is no more than a copy. False: it was not done.
+    #[inline(always)]
+    pub(crate) fn push_plain(&mut self, frames: &[u8], count: u64) -> bool {
+        let done = self.writer.write_plain(frames, count);
+        if done {
+            self.notify();
+        }
+        done
+    }
+
     /// Pushes all of `frames`, or nothing. Never waits.
-    #[inline]
     pub(crate) fn push(&mut self, frames: &[u8], count: u64, peers: &impl Peers) -> Result<(), PushError> {
         if let Err(error) = self.writer.check_space(count) {
             self.make_space(error, count, peers)?;
@@ -193,11 +205,20 @@ impl Producer {
     }
 
     /// Tells readers what was published.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn notify(&self) {
-        data_event(self.writer.lane()).notify(self.writer.position(), self.fences);
+        let (lane, reached) = (self.writer.lane(), self.writer.position());
+        if wait::is_due(lane.armed(), reached, self.fences) || self.shared {
+            self.wake();
+        }
+    }
+
+    #[inline(never)]
+    fn wake(&self) {
+        let (lane, reached) = (self.writer.lane(), self.writer.position());
+        data_event(lane).wake_due(reached);
         if self.shared {
-            group_event(self.writer.lane()).notify_one(self.writer.position());
+            group_event(lane).notify_one(reached);
         }
     }
 
@@ -426,6 +447,12 @@ impl Told {
             Some(Err(stop)) => stop,
             _ => ReadError::Empty,
         }
+    }
+
+    /// Whether the producer is the one that it was. After `tail` was loaded.
+    #[inline]
+    fn is_of_same(&self, lane: &Lane) -> bool {
+        lane::epoch(lane) == self.epoch
     }
 
     /// Whether the producer was succeeded. After `tail` was loaded.

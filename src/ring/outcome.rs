@@ -174,3 +174,11 @@ pub struct Frames {
     /// did not deliver what should be there.
     pub gaps: usize,
 }
+
+impl Frames {
+    /// One frame, of which there is nothing more to say.
+    #[inline]
+    pub(crate) fn one(lane: u32, first_position: u64) -> Self {
+        Self { lane, first_position, frames: 1, lost_before: 0, restarted: None, gaps: 0 }
+    }
+}

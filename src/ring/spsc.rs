@@ -52,6 +52,40 @@ impl Consumer {
         }
     }
 
+    /// Lets single frames be taken plainly from now on; or, while there is more to say with them, not.
+    #[inline]
+    pub(crate) fn plan(&mut self, plain: bool) {
+        self.cursor.plan(plain);
+    }
+
+    /// Whether frames can be taken plainly, after a look at the producer's line if it must be: there are some, and their
+    /// producer is the same.
+    #[inline(always)]
+    pub(crate) fn looks_plain(&mut self, told: impl FnOnce(&Lane) -> bool) -> bool {
+        if self.cursor.wants_to_look() {
+            let found =
+                self.cursor.look() && self.told.is_of_same(self.cursor.lane()) && told(self.cursor.lane());
+            if !found {
+                return false;
+            }
+            self.cursor.plan(true);
+        }
+        true
+    }
+
+    /// Takes one frame if that is no more than a copy: what `out` is as long as. Its position.
+    #[inline(always)]
+    pub(crate) fn take_plain(&mut self, out: &mut [u8]) -> Option<u64> {
+        if self.producer_waits() {
+            return None;
+        }
+        let position = self.cursor.take_plain(out)?;
+        if self.cursor.keeps_too_many() {
+            self.give_back();
+        }
+        Some(position)
+    }
+
     /// As [`poll`](Self::poll), after waiting.
     pub(crate) fn await_frames(
         &mut self,
@@ -110,7 +144,7 @@ impl Consumer {
     }
 
     /// Gives back what was taken, and wakes a producer that this satisfies.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn give_back(&mut self) {
         if self.cursor.give_back() && holds(Site::SpaceNotify) {
             space_event(self.cursor.lane()).notify(self.cursor.position(), self.fences);

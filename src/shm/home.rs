@@ -118,8 +118,8 @@ impl Home {
     }
 
     /// Where the memory of the object is, for who opens it by itself.
-    pub(crate) fn memory(&self, store: &Store, file: &File) -> Place {
-        match (store, store.backend(file)) {
+    pub(crate) fn memory(&self, store: &Store, backend: Backend) -> Place {
+        match (store, backend) {
             #[cfg(windows)]
             (Store::Section { instance, .. }, _) => Place::page_file(Section::name(instance, self.is_shared())),
             #[cfg(unix)]

@@ -70,6 +70,11 @@ impl LockFile {
         same && !self.given_up.load(Relaxed) && self.entry.load(Relaxed) == self.file.as_raw_fd()
     }
 
+    /// How often this process's ancestors had forked when it was opened.
+    pub(crate) fn generation(&self) -> u32 {
+        self.generation
+    }
+
     /// Whether a `fork` lies between: this process is not the one that opened the file.
     #[inline]
     pub(crate) fn forked(&self) -> bool {

@@ -525,8 +525,9 @@ impl Builder {
 
 /// The units of an attachment's frames, if `T` fits them.
 pub(super) fn units<T>(attachment: &Attachment) -> Result<Units<T>, Error> {
-    let info = Info::of(attachment);
-    Units::new(info.frame_bytes).ok_or_else(|| {
+    let of = attachment.segment().descriptor();
+    Units::new(of.frame_bytes as usize).ok_or_else(|| {
+        let info = Info::of(attachment);
         Error::parameter(format!("{} is {}: its frames are no whole number of {}", info.full_name(), info.summary(), core::any::type_name::<T>()))
     })
 }

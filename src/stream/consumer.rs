@@ -60,8 +60,21 @@ impl<T: Pod> Consumer<T> {
     /// not be; [`ReadError::ProducerGone`] if a [`WaitSet`](super::WaitSet) or the thread
     /// behind [`Polled`] noticed that;
     /// [`ReadError::NotWholeFrames`], [`ReadError::Forked`], [`ReadError::Superseded`], [`ReadError::Corrupt`].
-    #[inline]
+    #[inline(always)]
     pub fn try_read(&mut self, out: &mut [T]) -> Result<Frames, ReadError> {
+        if self.units.are_one_frame(out.len())
+            && self.seated().is_ok()
+            && self.ring.looks_plain(|lane| self.gaps.all_told(lane.ledger()))
+            && let Some(first_position) = self.ring.take_plain(bytemuck::cast_slice_mut(out))
+        {
+            return Ok(Frames::one(0, first_position));
+        }
+        self.read_slowly(out)
+    }
+
+    /// With all that there is to be looked at now and then, and said.
+    #[inline(never)]
+    fn read_slowly(&mut self, out: &mut [T]) -> Result<Frames, ReadError> {
         let most = self.whole(out)?;
         let frames = self.poll(most)?;
         Ok(self.take_into(out, frames))
@@ -203,8 +216,19 @@ impl<T: Pod> Consumer<T> {
     fn take_into(&mut self, out: &mut [T], frames: u64) -> Frames {
         let length = self.units.length(frames as usize);
         let taken = self.ring.take_into(bytemuck::cast_slice_mut(&mut out[..length]), frames);
+        self.told(taken)
+    }
+
+    /// What else there is to say of what was taken. Whatever lies among the frames that are known of by now is known of, too
+    /// (`ledger.rs`, E): if that is nothing, they can be taken plainly.
+    #[inline]
+    fn told(&mut self, taken: Frames) -> Frames {
         self.attachment.post(self.ring.cursor().position(), 0);
-        self.gaps.with(&self.attachment.segment().lane_block(0).ledger, taken)
+        let ledger = self.ring.cursor().lane().ledger();
+        let taken = self.gaps.with(ledger, taken);
+        let plain = self.gaps.all_told(ledger);
+        self.ring.plan(plain);
+        taken
     }
 
     #[inline]
@@ -318,9 +342,7 @@ impl<T: Pod> Chunk<'_, T> {
         let frames = self.frames.min(frames as u64);
         let taken = self.consumer.ring.take(frames);
         self.consumer.release();
-        let consumer = self.consumer;
-        consumer.attachment.post(consumer.position(), 0);
-        consumer.gaps.with(&consumer.attachment.segment().lane_block(0).ledger, taken)
+        self.consumer.told(taken)
     }
 
     /// Takes all of them.

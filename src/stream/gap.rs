@@ -169,6 +169,12 @@ impl Gaps {
         Frames { gaps: self.found.len(), ..frames }
     }
 
+    /// Whether there is nothing to be said with the next frames, as far as anybody has said so far; nor is there of the last.
+    #[inline]
+    pub(super) fn all_told(&self, ledger: &Ledger) -> bool {
+        self.found.is_empty() && self.reader.is_at_end(ledger)
+    }
+
     pub(super) fn found(&self) -> &[Gap] {
         &self.found
     }

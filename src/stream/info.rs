@@ -102,6 +102,7 @@ pub struct Info {
 impl Info {
     /// Of the object that `file` is.
     pub(crate) fn new(of: &Descriptor, home: &Home, store: &Store, file: &File) -> Self {
+        let backend = store.backend(file);
         let access = owner::entry(file).map_or((0, 0, 0), |found| (found.owner, found.group, found.mode & 0o7777));
         Self {
             name: of.name.clone(),
@@ -129,8 +130,8 @@ impl Info {
             created: system_time(of.created_utc_ns).unwrap_or(UNIX_EPOCH),
             instance: of.instance,
             path: home.path(),
-            backend: store.backend(file),
-            memory: home.memory(store, file),
+            backend,
+            memory: home.memory(store, backend),
             earlier_boot: lifecycle::is_of_earlier_boot(of),
             bytes: of.regions().map_or(0, |regions| regions.total),
             scope: home.scope(),

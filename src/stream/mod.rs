@@ -55,6 +55,12 @@ impl<T> Units<T> {
         Some(Self { per_frame, of: PhantomData })
     }
 
+    /// Whether a slice of `length` is one frame.
+    #[inline]
+    fn are_one_frame(&self, length: usize) -> bool {
+        length == self.per_frame.get() as usize
+    }
+
     /// Frames in a slice of `length`, if it is whole.
     #[inline]
     fn frames(&self, length: usize) -> Option<usize> {

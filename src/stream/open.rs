@@ -336,14 +336,15 @@ impl Open {
 
 /// Whether the stream holds `T`.
 fn check_type<T: Pod>(attachment: &Attachment) -> Result<(), Error> {
-    let info = Info::of(attachment);
-    let fits = match info.format {
-        SampleFormat::Opaque => info.frame_bytes == size_of::<T>(),
+    let of = attachment.segment().descriptor();
+    let fits = match of.format {
+        SampleFormat::Opaque => of.frame_bytes as usize == size_of::<T>(),
         format => SampleFormat::of::<T>() == Some(format),
     };
     if fits {
         return Ok(());
     }
+    let info = Info::of(attachment);
     let wanted = core::any::type_name::<T>();
     Err(Error::parameter(format!("stream '{}' holds {}, not {wanted}", info.full_name(), info.summary())))
 }

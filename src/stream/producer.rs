@@ -76,8 +76,9 @@ impl<T: Pod> Producer<T> {
             let seen_ns = lifecycle::seen_ns(&segment, lane..lane + 1);
             book.add(&block.ledger, position, ledger::RESTART, now_ns.saturating_sub(seen_ns));
         }
-        let (looks_at, clock) = (position + 1, Reader::default());
-        let producer = Self { ring, units, info, lane, looks_at, time, clock, book, attachment };
+        let clock = Reader::default();
+        let mut producer = Self { ring, units, info, lane, looks_at: 0, time, clock, book, attachment };
+        producer.look_at(position + 1);
         producer.show(now_ns);
         Ok(producer)
     }
@@ -92,9 +93,18 @@ impl<T: Pod> Producer<T> {
     /// [created](super::AtLimit::Full) so. [`PushError::TooLong`],
     /// [`PushError::NotWholeFrames`]; and if the world has changed, [`PushError::Superseded`],
     /// [`PushError::Removed`], [`PushError::Forked`], [`PushError::Corrupt`].
-    #[inline]
+    #[inline(always)]
     pub fn push(&mut self, samples: &[T]) -> Result<(), PushError> {
         let count = self.whole(samples)?;
+        if self.ring.push_plain(bytemuck::cast_slice(samples), count as u64) {
+            return Ok(());
+        }
+        self.push_slowly(samples, count)
+    }
+
+    /// With all that there is to be looked at now and then.
+    #[inline(never)]
+    fn push_slowly(&mut self, samples: &[T], count: usize) -> Result<(), PushError> {
         self.ring.push(bytemuck::cast_slice(samples), count as u64, &self.attachment)?;
         self.tell_when_due();
         Ok(())
@@ -168,7 +178,7 @@ impl<T: Pod> Producer<T> {
         if frames > 0 {
             self.note(ledger::DEVICE, frames)?;
             self.time.lost(self.ring.position(), frames);
-            self.looks_at = self.ring.position() + 1;
+            self.look_at(self.ring.position() + 1);
         }
         Ok(())
     }
@@ -181,7 +191,7 @@ impl<T: Pod> Producer<T> {
     pub fn clock_reset(&mut self) -> Result<(), PushError> {
         self.note(ledger::DEVICE_RESET, 0)?;
         self.time.begin(&self.info, self.ring.position());
-        self.looks_at = self.ring.position() + 1;
+        self.look_at(self.ring.position() + 1);
         Ok(())
     }
 
@@ -299,7 +309,13 @@ impl<T> Producer<T> {
         if let Some(step_ns) = self.time.pushed(&block.clock, position, now_ns) {
             self.book.add(&block.ledger, position, ledger::UTC_STEP, step_ns.cast_unsigned());
         }
-        self.looks_at = position.saturating_add(self.time.spacing());
+        self.look_at(position.saturating_add(self.time.spacing()));
+    }
+
+    /// Looks at the clock again with the push that reaches `position`.
+    fn look_at(&mut self, position: u64) {
+        self.looks_at = position;
+        self.ring.writer().pause_at(position);
     }
 
     /// Says when it was last seen, for those who clean up behind the dead.

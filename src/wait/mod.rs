@@ -157,7 +157,7 @@ impl Fences {
         Self { asymmetric: system::register_membarrier() }
     }
 
-    #[inline]
+    #[inline(always)]
     fn after_publishing(self) {
         #[cfg(not(all(loom, test)))]
         if self.asymmetric {
@@ -175,11 +175,24 @@ pub(crate) struct Event<'a> {
     pub(crate) seq: &'a EventWord,
 }
 
+/// Whether sleepers are due that said so in `armed`, after `reached` was published.
+#[inline(always)]
+pub(crate) fn is_due(armed: &AtomicU64, reached: u64, fences: Fences) -> bool {
+    fences.after_publishing();
+    reached >= armed.load(Relaxed)
+}
+
 impl Event<'_> {
     /// After `reached` was published: wakes the sleepers that it satisfies, if there are any.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn notify(&self, reached: u64, fences: Fences) {
-        fences.after_publishing();
+        if is_due(self.armed, reached, fences) {
+            self.wake(wake_all);
+        }
+    }
+
+    /// As [`notify`](Self::notify), after it was asked whether any [are due](is_due).
+    pub(crate) fn wake_due(&self, reached: u64) {
         if reached >= self.armed.load(Relaxed) {
             self.wake(wake_all);
         }

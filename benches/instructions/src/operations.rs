@@ -6,6 +6,7 @@ use crate::callgrind::{CALLS_IN_ALL, count};
 use annulus::{Builder, Consumer, GroupConsumer, Kind, Observer, Open, Producer, ReadError, Start};
 use std::array;
 use std::hint::black_box;
+use std::slice;
 
 /// Frames in most rings: whole pages, whatever the frame, and a divisor of what is counted.
 const CAPACITY: u64 = 1024;
@@ -138,7 +139,7 @@ fn spsc_one<const N: usize>() {
     let bytes = 8 * N;
     count(&format!("spsc: push, try_read; {bytes} B"), &format!("rtrb: push, pop; {bytes} B"), 1, |call| {
         mark(&mut frame, call);
-        producer.push(black_box(&frame)).expect("space");
+        producer.push(slice::from_ref(black_box(&frame[0]))).expect("space");
         consumer.try_read(&mut out).expect("a frame");
         black_box(&out);
     });
@@ -203,7 +204,7 @@ fn broadcast_push<const N: usize>() {
     let (mut frame, mut out) = frames::<N, 1>();
     count(&format!("broadcast: push; {} B", 8 * N), "", 1, |call| {
         mark(&mut frame, call);
-        producer.push(black_box(&frame)).expect("never full");
+        producer.push(slice::from_ref(black_box(&frame[0]))).expect("never full");
     });
     let mut observer = open.start(Start::Latest(1)).observer().expect("an observer");
     observer.try_read(&mut out).expect("a frame");
@@ -250,7 +251,7 @@ fn lossless() {
     let (mut frame, mut out) = frames::<8, 1>();
     count("broadcast: push beside a lossless reader; 64 B", "", 1, |call| {
         mark(&mut frame, call);
-        producer.push(black_box(&frame)).expect("space");
+        producer.push(slice::from_ref(black_box(&frame[0]))).expect("space");
     });
     count("broadcast: try_read, lossless; 64 B", "", 1, |_| {
         reader.try_read(&mut out).expect("a frame");

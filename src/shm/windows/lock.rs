@@ -57,6 +57,11 @@ impl LockFile {
     }
 
     /// There is no `fork`.
+    pub(crate) fn generation(&self) -> u32 {
+        fork_generation()
+    }
+
+    /// There is no `fork`.
     #[inline]
     pub(crate) fn forked(&self) -> bool {
         false
