@@ -62,7 +62,7 @@ fn every_part_is_measured_and_told() {
         assert_spread(&case["frames_per_s"]);
         assert_spread(&case["bytes_per_s"]);
         assert_eq!(number(case, "rounds"), 5);
-        assert!(number(case, "disturbed_rounds") <= 5);
+        assert!(case["disturbed_rounds"].as_u64().is_none_or(|disturbed| disturbed <= 5), "{case}");
     }
 
     let cost = told["cost"].as_array().unwrap();

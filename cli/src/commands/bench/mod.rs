@@ -18,7 +18,7 @@ mod throughput;
 mod times;
 
 use crate::describe;
-use crate::failure::{Failure, note};
+use crate::failure::{self, Failure};
 use crate::names::Place;
 use crate::progress::Line;
 use crate::stop::Stop;
@@ -30,10 +30,11 @@ use echo::{Echo, Trips};
 use machine::{Machine, Used};
 use peer::{Bench, Names};
 use pushes::{Cost, READERS, Stage, Watched};
-use rounds::{Case, Rounds, measure};
+use rounds::{Case, Rounds, measure, note};
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::io::{self, Write as _};
+use std::slice;
 use std::time::Duration;
 use throughput::{CASES, Rate};
 use times::{Bucket, Times, duration};
@@ -119,7 +120,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let machine = Machine::new();
     let bench = Bench { stop, names: Names { scope: args.place.scope() }, used: machine.used().clone() };
     if cfg!(debug_assertions) {
-        note(DEBUG);
+        failure::note(DEBUG);
     }
     if let Used::Pinned(own, _) = &bench.used {
         machine::pin(*own)?;
@@ -164,7 +165,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
 
 /// One case alone.
 fn one<F>(bench: &Bench, case: impl Case<F>, time: Duration) -> Result<Rounds<F>, Failure> {
-    let mut all = measure(&mut [Box::new(case)], time, &bench.stop)?;
+    let mut all = measure(&mut [Box::new(case)], time, bench)?;
     Ok(all.remove(0))
 }
 
@@ -182,7 +183,7 @@ fn latency(bench: &Bench, time: Duration) -> Result<(String, Value), Failure> {
         duration(medians.min as u64),
         duration(medians.max as u64),
         there.picture(),
-        rounds::note(rounds.disturbed(), rounds.count()),
+        note(slice::from_ref(&rounds)),
     );
     let mut value = trips_json(&rounds, &there);
     value["round_trip"] = round_trips.json();
@@ -209,7 +210,7 @@ fn wakeup(bench: &Bench, time: Duration) -> Result<(String, Value), Failure> {
         duration(medians.min as u64),
         duration(medians.max as u64),
         there.picture(),
-        rounds::note(rounds.disturbed(), rounds.count()),
+        note(slice::from_ref(&rounds)),
     );
     let mut value = trips_json(&rounds, &there);
     value["frames"] = frames.into();
@@ -230,7 +231,7 @@ fn trips_json(rounds: &Rounds<Trips>, there: &Times) -> Value {
 
 fn throughput(bench: &Bench, time: Duration) -> Result<(String, Value), Failure> {
     let mut cases = CASES.iter().map(|case| throughput::case(bench, *case)).collect::<Result<Vec<_>, _>>()?;
-    let all = measure(&mut cases, time, &bench.stop)?;
+    let all = measure(&mut cases, time, bench)?;
     let heads = ["bytes", "at a time", "M frames/s", "min .. max", "GB/s", "min .. max"];
     let rows = CASES.iter().zip(&all).map(|((bytes, block), rounds)| {
         let [frames, gigabytes] =
@@ -247,7 +248,7 @@ fn throughput(bench: &Bench, time: Duration) -> Result<(String, Value), Failure>
     let text = format!(
         "Throughput: one producer, one reader, nothing lost, every word made and looked at\n{}{}",
         table(&heads, &rows.collect::<Vec<_>>()),
-        disturbed(&all),
+        note(&all),
     );
     let value = CASES.iter().zip(&all).map(|((bytes, block), rounds)| {
         json!({
@@ -266,7 +267,7 @@ fn cost(bench: &Bench, time: Duration) -> Result<(String, Value), Failure> {
     let stage = RefCell::new(Stage::new(bench)?);
     let mut cases: Vec<Box<dyn Case<Cost> + '_>> =
         READERS.iter().map(|readers| Box::new(Watched::new(&stage, *readers)) as Box<_>).collect();
-    let all = measure(&mut cases, time, &bench.stop)?;
+    let all = measure(&mut cases, time, bench)?;
     let heads = ["readers", "mean ns", "min .. max", "p99.9 ns", "frames that a reader lost"];
     let (mut rows, mut values) = (Vec::new(), Vec::new());
     for (readers, rounds) in READERS.iter().zip(&all) {
@@ -301,7 +302,7 @@ fn cost(bench: &Bench, time: Duration) -> Result<(String, Value), Failure> {
         "Producer's cost: one push of {} bytes, as fast as it goes, by the number of processes that watch\n{}{}",
         pushes::BYTES,
         table(&heads, &rows),
-        disturbed(&all),
+        note(&all),
     );
     Ok((text, values.into()))
 }
@@ -310,8 +311,4 @@ fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
     let columns = Columns::of(heads, rows.iter().map(Vec::as_slice));
     let lines = rows.iter().map(|row| columns.line(row));
     std::iter::once(columns.line(heads)).chain(lines).map(|line| format!("  {line}")).collect()
-}
-
-fn disturbed<F>(all: &[Rounds<F>]) -> String {
-    rounds::note(all.iter().map(Rounds::disturbed).sum(), all.iter().map(Rounds::count).sum())
 }

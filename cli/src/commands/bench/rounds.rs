@@ -1,8 +1,8 @@
 //! Rounds: each case's turn comes again and again, so that what changes on the machine meanwhile meets them all.
 
-use super::peer::interrupted;
+use super::machine::Used;
+use super::peer::{Bench, interrupted};
 use crate::failure::Failure;
-use crate::stop::Stop;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -43,11 +43,17 @@ pub(super) struct Rounds<F>(Vec<Round<F>>);
 pub(super) fn measure<F>(
     cases: &mut [Box<dyn Case<F> + '_>],
     time: Duration,
-    stop: &Stop,
+    bench: &Bench,
 ) -> Result<Vec<Rounds<F>>, Failure> {
     let length = time / (cases.len() as u32 * (1 + ROUNDS + REPEATS));
     let run = |case: &mut Box<dyn Case<F> + '_>| {
-        if stop.raised() { Err(interrupted()) } else { case.run(length) }
+        if bench.stop.raised() {
+            return Err(interrupted());
+        }
+        let round = case.run(length)?;
+        // Two sides that share a processor wait for each other.
+        let waited = if bench.used == Used::Shared { None } else { round.waited };
+        Ok(Round { waited, ..round })
     };
     for case in cases.iter_mut() {
         run(case)?;
@@ -90,19 +96,23 @@ impl<F> Rounds<F> {
         self.0.len()
     }
 
-    pub(super) fn disturbed(&self) -> usize {
-        self.0.iter().filter(|round| round.is_disturbed()).count()
+    /// How many others disturbed, although they were repeated; `None` where nobody can tell.
+    pub(super) fn disturbed(&self) -> Option<usize> {
+        let told = self.0.iter().all(|round| round.waited.is_some());
+        told.then(|| self.0.iter().filter(|round| round.is_disturbed()).count())
     }
 }
 
-/// A note below a table, if there is something to note.
-pub(super) fn note(disturbed: usize, rounds: usize) -> String {
-    match disturbed {
-        0 => String::new(),
-        _ => format!(
-            "  {disturbed} of {rounds} rounds were disturbed by other programs, though repeated: on an idle machine it is \
-             better than this\n"
+/// A note below the figures, if there is something to note.
+pub(super) fn note<F>(all: &[Rounds<F>]) -> String {
+    let rounds: usize = all.iter().map(Rounds::count).sum();
+    match all.iter().map(Rounds::disturbed).sum::<Option<usize>>() {
+        Some(0) => String::new(),
+        Some(disturbed) => format!(
+            "  {disturbed} of {rounds} rounds were disturbed by other programs, though repeated: run it again on an idle \
+             machine\n"
         ),
+        None => "  whether other programs disturbed it is not known here\n".to_owned(),
     }
 }
 
@@ -122,7 +132,10 @@ impl Spread {
 
 #[cfg(test)]
 mod tests {
+    use super::super::peer::Names;
     use super::*;
+    use crate::stop::Stop;
+    use annulus::Scope;
     use std::cell::RefCell;
 
     /// Gives these shares of waiting, one after the other, and says when it was its turn.
@@ -138,17 +151,35 @@ mod tests {
 
     #[test]
     fn cases_take_turns_and_what_was_disturbed_is_repeated() {
+        let names = Names { scope: Scope::User };
+        let bench = Bench { stop: Stop::default(), names, used: Used::Any };
         let turns = RefCell::default();
         let mut cases: Vec<Box<dyn Case<f64> + '_>> = vec![
             Box::new(Made("a", vec![9.0, 0.0, 0.01, 0.0, 0.01, 0.0], &turns)),
             Box::new(Made("b", vec![9.0, 0.5, 0.01, 0.3, 0.01, 0.0, 0.0, 0.7], &turns)),
         ];
-        let all = measure(&mut cases, Duration::from_secs(1), &Stop::default()).unwrap();
+        let all = measure(&mut cases, Duration::from_secs(1), &bench).unwrap();
         drop(cases);
         assert_eq!(turns.into_inner(), "ab".repeat(6) + "bb");
-        assert_eq!((all[0].count(), all[0].disturbed()), (5, 0));
-        assert_eq!((all[1].count(), all[1].disturbed()), (5, 1), "the better one replaces the worst");
+        assert_eq!((all[0].count(), all[0].disturbed()), (5, Some(0)));
+        assert_eq!((all[1].count(), all[1].disturbed()), (5, Some(1)), "the better one replaces the worst");
         assert_eq!(all[1].spread(|waited| *waited), Spread { min: 0.0, median: 0.01, max: 0.3 });
-        assert!(note(1, 5).contains("1 of 5 rounds were disturbed") && note(0, 5).is_empty());
+        assert!(note(&all).contains("1 of 10 rounds were disturbed") && note(&all[..1]).is_empty());
+    }
+
+    #[test]
+    fn two_sides_that_share_a_processor_do_not_disturb_each_other() {
+        let names = Names { scope: Scope::User };
+        let bench = Bench { stop: Stop::default(), names, used: Used::Shared };
+        let turns = RefCell::default();
+        let mut cases: Vec<Box<dyn Case<f64> + '_>> = vec![Box::new(Made("a", vec![0.5; 6], &turns))];
+        let all = measure(&mut cases, Duration::from_secs(1), &bench).unwrap();
+        assert_eq!((all[0].count(), all[0].disturbed()), (5, None));
+        assert!(note(&all).contains("not known"));
+        bench.stop.raise();
+        assert!(
+            measure(&mut cases, Duration::from_secs(1), &bench).is_err(),
+            "no round after the user has had enough"
+        );
     }
 }
