@@ -25,10 +25,11 @@ pub(super) struct Machine {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Used {
     /// This process has the first; its peers have one of the others each, in turn.
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "nobody is bound there"))]
     Pinned(usize, Vec<usize>),
     /// There is only one.
     Shared,
-    /// The system does not let a program choose.
+    /// Wherever the system puts them: outside Linux nobody is bound to any.
     Any,
 }
 
@@ -58,7 +59,9 @@ impl Machine {
                              switching between them"
                     .to_owned()
             }
-            Used::Any => "used as the system likes: it lets no program choose".to_owned(),
+            Used::Any => {
+                "the system chooses among them: both sides are bound to theirs on Linux only".to_owned()
+            }
         };
         let lines = [
             ("annulus", format!("{}{debug}", env!("CARGO_PKG_VERSION"))),

@@ -57,7 +57,7 @@ pub(crate) struct Args {
     only: Vec<Part>,
     #[command(flatten)]
     place: Place,
-    /// As JSON
+    /// As JSON: times in ns, all rates per second
     #[arg(long)]
     json: bool,
 }
