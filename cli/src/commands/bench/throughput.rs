@@ -16,8 +16,8 @@ pub(super) const CASES: [(usize, usize); 10] =
 /// Bytes of a ring, so that it stays in the processor's cache.
 const RING: usize = 1 << 20;
 
-/// Frames of the first run, from which the others are reckoned.
-const FIRST: usize = 4096;
+/// Frames of the first run, from which the others are reckoned, if they are no more than so many bytes.
+const FIRST: (usize, usize) = (4096, 4 << 20);
 
 pub(super) fn case<'a>(
     bench: &Bench,
@@ -96,7 +96,8 @@ where
     [u64; N]: Pod,
 {
     fn run(&mut self, length: Duration) -> Result<Round<Rate>, Failure> {
-        let frames = self.rate.map_or(FIRST, |rate| (rate * length.as_secs_f64()) as usize);
+        let first = FIRST.0.min(FIRST.1 / Self::BYTES);
+        let frames = self.rate.map_or(first, |rate| (rate * length.as_secs_f64()) as usize);
         let blocks = frames.div_ceil(self.block.len()).max(1);
         self.peer.ask((blocks * self.block.len()) as u64)?;
         let (counts, start) = (Counts::now(), Instant::now());
