@@ -81,7 +81,7 @@ enum Command {
     #[command(hide = true)]
     DemoViewer(demo::viewer::Args),
     #[command(hide = true)]
-    BenchPeer(bench::peer::Args),
+    BenchPeer(bench::line::Args),
 }
 
 /// What the user may type: without the processes that we start ourselves.
@@ -120,7 +120,7 @@ fn main() -> ExitCode {
         Command::Man(args) => man::run(args),
         Command::DemoAcquisition(args) => demo::acquisition::run(args),
         Command::DemoViewer(args) => demo::viewer::run(args),
-        Command::BenchPeer(args) => bench::peer::run(args),
+        Command::BenchPeer(args) => bench::line::run(args),
     };
     done.map_or_else(failure::Failure::report, |()| ExitCode::SUCCESS)
 }

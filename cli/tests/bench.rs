@@ -50,7 +50,11 @@ fn every_part_is_measured_and_told() {
     let [came, back] = [&told["latency"], &told["latency"]["round_trip"]].map(|trips| number(trips, "count"));
     assert_eq!(came + number(&told["latency"], "rounds"), back, "{told}");
     assert_trips(&told["wakeup"]);
-    assert!(number(&told["wakeup"], "slept") > 0, "{}", told["wakeup"]);
+    assert!(
+        number(&told["wakeup"], "slept") > 0 && number(&told["wakeup"], "frames") > 0,
+        "{}",
+        told["wakeup"]
+    );
 
     let throughput = told["throughput"].as_array().unwrap();
     let cases = throughput.iter().map(|case| (number(case, "bytes"), number(case, "frames_at_a_time")));

@@ -3,8 +3,9 @@
 //! A frame carries the time of the push before it, not its own: a copy would have to wait for words that were stored a
 //! moment ago.
 
+use super::line::Line;
 use super::machine::Counts;
-use super::peer::{Bench, Line, Name, Peer, damaged};
+use super::peer::{Bench, Name, Peer, damaged};
 use super::rounds::{Case, Round};
 use super::times::Times;
 use crate::failure::Failure;

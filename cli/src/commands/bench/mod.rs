@@ -5,14 +5,17 @@
 //! | `echo.rs` | from push to read, both sides awake, or the reader asleep |
 //! | `throughput.rs` | frames and bytes a second, by frame size |
 //! | `pushes.rs` | what a push costs, by the number of readers |
-//! | `peer.rs` | the other side: this program again |
+//! | `peer.rs`, `line.rs` | the other side, this program again: as this one holds it, and as it sees itself |
 //! | `rounds.rs`, `times.rs` | rounds, and what they give together |
+//! | `report.rs` | what is told of each part |
 //! | `machine.rs` | what is measured on |
 
 mod echo;
+pub(crate) mod line;
 mod machine;
-pub(crate) mod peer;
+mod peer;
 mod pushes;
+mod report;
 mod rounds;
 mod throughput;
 mod times;
@@ -22,22 +25,13 @@ use crate::failure::{self, Failure};
 use crate::names::Place;
 use crate::progress::Line;
 use crate::stop::Stop;
-use crate::table::Columns;
 use crate::values;
-use annulus::Strategy;
 use clap::ValueEnum;
-use echo::{Echo, Trips};
 use machine::{Machine, Used};
 use peer::{Bench, Names};
-use pushes::{Cost, READERS, Stage, Watched};
-use rounds::{Case, Rounds, measure, note};
 use serde_json::{Value, json};
-use std::cell::RefCell;
 use std::io::{self, Write as _};
-use std::slice;
 use std::time::Duration;
-use throughput::{CASES, Rate};
-use times::{Bucket, Times, duration};
 
 /// Measure this machine, in 20 seconds: latency, throughput, wake-up, the producer's cost
 ///
@@ -104,10 +98,10 @@ impl Part {
     /// As text and as JSON.
     fn measure(self, bench: &Bench, time: Duration) -> Result<(String, Value), Failure> {
         match self {
-            Self::Latency => latency(bench, time),
-            Self::Throughput => throughput(bench, time),
-            Self::Wakeup => wakeup(bench, time),
-            Self::Cost => cost(bench, time),
+            Self::Latency => report::latency(bench, time),
+            Self::Throughput => report::throughput(bench, time),
+            Self::Wakeup => report::wakeup(bench, time),
+            Self::Cost => report::cost(bench, time),
         }
     }
 }
@@ -161,154 +155,4 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         io::stdout().write_all(describe::json(&told)?.as_bytes())?;
     }
     Ok(())
-}
-
-/// One case alone.
-fn one<F>(bench: &Bench, case: impl Case<F>, time: Duration) -> Result<Rounds<F>, Failure> {
-    let mut all = measure(&mut [Box::new(case)], time, bench)?;
-    Ok(all.remove(0))
-}
-
-fn latency(bench: &Bench, time: Duration) -> Result<(String, Value), Failure> {
-    let rounds = one(bench, Echo::new(bench, "latency", bench.awake(), Duration::ZERO)?, time)?;
-    let there = Times::merged(rounds.figures().map(|trips| &trips.there));
-    let round_trips = Times::merged(rounds.figures().map(|trips| &trips.round_trips));
-    let medians = rounds.spread(|trips| trips.there.at(0.5) as f64);
-    let text = format!(
-        "Latency: {} bytes, from push to read, both sides awake; {} frames\n  {}\n  round trip: {}\n  the rounds' p50: {} .. {}\n{}{}",
-        echo::BYTES,
-        there.count(),
-        there.line(),
-        round_trips.line(),
-        duration(medians.min as u64),
-        duration(medians.max as u64),
-        there.picture(),
-        note(slice::from_ref(&rounds)),
-    );
-    let mut value = trips_json(&rounds, &there);
-    value["round_trip"] = round_trips.json();
-    Ok((text, value))
-}
-
-/// Long enough for the other side to get from its answer into the kernel.
-const ASLEEP: Duration = Duration::from_micros(200);
-
-fn wakeup(bench: &Bench, time: Duration) -> Result<(String, Value), Failure> {
-    let rounds = one(bench, Echo::new(bench, "wakeup", Strategy::Block, ASLEEP)?, time)?;
-    let there = Times::merged(rounds.figures().map(|trips| &trips.there));
-    let medians = rounds.spread(|trips| trips.there.at(0.5) as f64);
-    let frames: u64 = rounds.figures().map(|trips| trips.frames).sum();
-    let slept: Option<u64> = rounds.figures().map(|trips| trips.slept).sum();
-    let told = slept.map_or_else(
-        || "this system does not tell how often".to_owned(),
-        |slept| format!("{slept} times in {frames} frames"),
-    );
-    let text = format!(
-        "Wake-up: {} bytes, from push to read, the reader asleep ({told})\n  {}\n  the rounds' p50: {} .. {}\n{}{}",
-        echo::BYTES,
-        there.line(),
-        duration(medians.min as u64),
-        duration(medians.max as u64),
-        there.picture(),
-        note(slice::from_ref(&rounds)),
-    );
-    let mut value = trips_json(&rounds, &there);
-    value["frames"] = frames.into();
-    value["slept"] = slept.into();
-    Ok((text, value))
-}
-
-/// What both kinds of trips have in common.
-fn trips_json(rounds: &Rounds<Trips>, there: &Times) -> Value {
-    let mut value = there.json();
-    value["bytes"] = echo::BYTES.into();
-    value["p50_of_rounds_ns"] = rounds.spread(|trips| trips.there.at(0.5) as f64).json();
-    value["histogram"] = there.buckets().into_iter().map(Bucket::json).collect();
-    value["rounds"] = rounds.count().into();
-    value["disturbed_rounds"] = rounds.disturbed().into();
-    value
-}
-
-fn throughput(bench: &Bench, time: Duration) -> Result<(String, Value), Failure> {
-    let mut cases = CASES.iter().map(|case| throughput::case(bench, *case)).collect::<Result<Vec<_>, _>>()?;
-    let all = measure(&mut cases, time, bench)?;
-    let heads = ["bytes", "at a time", "M frames/s", "min .. max", "GB/s", "min .. max"];
-    let rows = CASES.iter().zip(&all).map(|((bytes, block), rounds)| {
-        let [frames, gigabytes] =
-            [1e-6, *bytes as f64 * 1e-9].map(|unit| rounds.spread(|Rate(rate)| rate * unit));
-        vec![
-            bytes.to_string(),
-            block.to_string(),
-            format!("{:.3}", frames.median),
-            format!("{:.3} .. {:.3}", frames.min, frames.max),
-            format!("{:.2}", gigabytes.median),
-            format!("{:.2} .. {:.2}", gigabytes.min, gigabytes.max),
-        ]
-    });
-    let text = format!(
-        "Throughput: one producer, one reader, nothing lost, every word made and looked at\n{}{}",
-        table(&heads, &rows.collect::<Vec<_>>()),
-        note(&all),
-    );
-    let value = CASES.iter().zip(&all).map(|((bytes, block), rounds)| {
-        json!({
-            "bytes": bytes,
-            "frames_at_a_time": block,
-            "frames_per_s": rounds.spread(|Rate(rate)| *rate).json(),
-            "bytes_per_s": rounds.spread(|Rate(rate)| rate * *bytes as f64).json(),
-            "rounds": rounds.count(),
-            "disturbed_rounds": rounds.disturbed(),
-        })
-    });
-    Ok((text, value.collect()))
-}
-
-fn cost(bench: &Bench, time: Duration) -> Result<(String, Value), Failure> {
-    let stage = RefCell::new(Stage::new(bench)?);
-    let mut cases: Vec<Box<dyn Case<Cost> + '_>> =
-        READERS.iter().map(|readers| Box::new(Watched::new(&stage, *readers)) as Box<_>).collect();
-    let all = measure(&mut cases, time, bench)?;
-    let heads = ["readers", "mean ns", "min .. max", "p99.9 ns", "frames that a reader lost"];
-    let (mut rows, mut values) = (Vec::new(), Vec::new());
-    for (readers, rounds) in READERS.iter().zip(&all) {
-        let mean = rounds.spread(|cost| cost.mean_ns);
-        let p999 = rounds.spread(|cost| cost.each.at(0.999) as f64);
-        let sum = |figure: fn(&Cost) -> u64| rounds.figures().map(figure).sum::<u64>();
-        let (pushed, read, lost) =
-            (sum(|cost| cost.pushed), sum(|cost| cost.seen.read), sum(|cost| cost.seen.lost));
-        rows.push(vec![
-            readers.to_string(),
-            format!("{:.1}", mean.median),
-            format!("{:.1} .. {:.1}", mean.min, mean.max),
-            format!("{:.0}", p999.median),
-            match read + lost {
-                0 => "-".to_owned(),
-                all => format!("{:.1} %", 100.0 * lost as f64 / all as f64),
-            },
-        ]);
-        values.push(json!({
-            "readers": readers,
-            "bytes": pushes::BYTES,
-            "mean_ns": mean.json(),
-            "p99_9_ns": p999.json(),
-            "pushed": pushed,
-            "read": read,
-            "lost": lost,
-            "rounds": rounds.count(),
-            "disturbed_rounds": rounds.disturbed(),
-        }));
-    }
-    let text = format!(
-        "Producer's cost: one push of {} bytes, as fast as it goes, by the number of processes that watch\n{}{}",
-        pushes::BYTES,
-        table(&heads, &rows),
-        note(&all),
-    );
-    Ok((text, values.into()))
-}
-
-fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
-    let columns = Columns::of(heads, rows.iter().map(Vec::as_slice));
-    let lines = rows.iter().map(|row| columns.line(row));
-    std::iter::once(columns.line(heads)).chain(lines).map(|line| format!("  {line}")).collect()
 }

@@ -1,8 +1,9 @@
 //! What a push costs an acquisition, by how many processes watch it. It never waits for them: whoever is too slow loses
 //! frames, which is told.
 
+use super::line::Line;
 use super::machine::Counts;
-use super::peer::{Bench, Line, Name, Peer, damaged};
+use super::peer::{Bench, Name, Peer, damaged};
 use super::rounds::{Case, Round};
 use super::times::Times;
 use crate::failure::Failure;

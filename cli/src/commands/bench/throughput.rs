@@ -1,8 +1,9 @@
 //! Frames and bytes a second through an spsc ring, in which nothing may be lost. The producer makes every word of every
 //! frame, and the reader looks at every one; both is part of the time.
 
+use super::line::Line;
 use super::machine::Counts;
-use super::peer::{self, Bench, Line, Name, Peer, damaged};
+use super::peer::{self, Bench, Name, Peer, damaged};
 use super::rounds::{Case, Round};
 use crate::failure::Failure;
 use annulus::bytemuck::Pod;
