@@ -101,7 +101,7 @@ fn on_linux() -> Vec<Finding> {
 }
 
 /// What it costs to ask for the time, the best of some tries, in ns.
-fn clock_ns() -> f64 {
+pub(crate) fn clock_ns() -> f64 {
     const CALLS: u32 = 1000;
     let time = |_| {
         let start = Instant::now();

@@ -35,8 +35,8 @@ mod wave;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use commands::{
-    cat, completions, demo, doctor, drain, generate, info, ls, man, mark, play, prune, push, record, rm,
-    salvage, top, view,
+    bench, cat, completions, demo, doctor, drain, generate, info, ls, man, mark, play, prune, push, record,
+    rm, salvage, top, view,
 };
 use std::process::ExitCode;
 
@@ -73,12 +73,15 @@ enum Command {
     Rm(rm::Args),
     Prune(prune::Args),
     Doctor(doctor::Args),
+    Bench(bench::Args),
     Completions(completions::Args),
     Man(man::Args),
     #[command(hide = true)]
     DemoAcquisition(demo::acquisition::Args),
     #[command(hide = true)]
     DemoViewer(demo::viewer::Args),
+    #[command(hide = true)]
+    BenchPeer(bench::line::Args),
 }
 
 /// What the user may type: without the processes that we start ourselves.
@@ -112,10 +115,12 @@ fn main() -> ExitCode {
         Command::Rm(args) => rm::run(args),
         Command::Prune(args) => prune::run(args),
         Command::Doctor(args) => doctor::run(args),
+        Command::Bench(args) => bench::run(args),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),
         Command::DemoAcquisition(args) => demo::acquisition::run(args),
         Command::DemoViewer(args) => demo::viewer::run(args),
+        Command::BenchPeer(args) => bench::line::run(args),
     };
     done.map_or_else(failure::Failure::report, |()| ExitCode::SUCCESS)
 }

@@ -265,6 +265,7 @@ fn help_is_no_error() {
     }
     let help = place.output("--help");
     assert!(!help.contains("demo-viewer") && !help.contains("demo-acquisition"), "{help}");
+    assert!(!help.contains("bench-peer"), "{help}");
 }
 
 #[test]
@@ -354,7 +355,7 @@ fn removal_by_force_spares_nobody() {
 #[test]
 fn shells_and_man_are_told_every_command() {
     let place = Place::new();
-    let commands = ["cat", "demo", "doctor", "gen", "info", "ls", "prune", "rm", "top"];
+    let commands = ["bench", "cat", "demo", "doctor", "gen", "info", "ls", "prune", "rm", "top"];
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let text = place.output(&format!("completions {shell}"));
         for command in commands {

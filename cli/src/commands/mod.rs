@@ -1,5 +1,6 @@
 //! One file per command: its options, and what it does.
 
+pub(crate) mod bench;
 pub(crate) mod cat;
 pub(crate) mod completions;
 pub(crate) mod demo;
