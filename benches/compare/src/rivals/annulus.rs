@@ -1,0 +1,137 @@
+//! annulus itself, by its public handles.
+
+use crate::link::{Link, Rx, Tx};
+use crate::payload::Frame;
+use crate::side::{Place, STUCK, unique};
+use annulus::{Consumer, Kind, Observer, Producer, PushError, ReadError, Strategy, Wait};
+
+fn asleep() -> Wait {
+    Wait::new().strategy(Strategy::Block).timeout(STUCK)
+}
+
+/// An spsc ring: nothing is lost.
+pub struct Spsc<const N: usize> {
+    name: String,
+    capacity: usize,
+}
+
+impl<const N: usize> Link<N> for Spsc<N> {
+    const PLACE: Place = Place::Process;
+    type Tx = Producer<Frame<N>>;
+    type Rx = Taking<N>;
+
+    fn new(capacity: usize) -> Self {
+        Self { name: unique("spsc"), capacity }
+    }
+
+    fn tx(&self) -> Producer<Frame<N>> {
+        let create = annulus::create(&self.name).kind(Kind::Spsc).capacity(self.capacity as u64);
+        create.producer().expect("a producer")
+    }
+
+    fn rx(&self) -> Taking<N> {
+        let open = annulus::open(&self.name).appear_within(STUCK);
+        Taking(open.consumer().expect("the consumer's end"), Box::new([0; N]))
+    }
+}
+
+impl<const N: usize> Tx<N> for Producer<Frame<N>> {
+    #[inline(always)]
+    fn send(&mut self, frame: &Frame<N>) -> bool {
+        sent(self.push(std::slice::from_ref(frame)))
+    }
+
+    #[inline(always)]
+    fn send_all(&mut self, frames: &[Frame<N>]) -> bool {
+        sent(self.push(frames))
+    }
+}
+
+#[inline(always)]
+fn sent(outcome: Result<(), PushError>) -> bool {
+    match outcome {
+        Ok(()) => true,
+        Err(PushError::Full) => false,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// A consumer: single frames are copied out, several are lent in place.
+pub struct Taking<const N: usize>(Consumer<Frame<N>>, Box<Frame<N>>);
+
+impl<const N: usize> Rx<N> for Taking<N> {
+    #[inline(always)]
+    fn receive(&mut self, most: usize, mut look: impl FnMut(&Frame<N>)) -> usize {
+        if most == 1 {
+            return match self.0.try_read(std::slice::from_mut(&mut *self.1)) {
+                Ok(_) => {
+                    look(&self.1);
+                    1
+                }
+                Err(ReadError::Empty) => 0,
+                Err(error) => panic!("{error}"),
+            };
+        }
+        match self.0.try_chunk(most) {
+            Ok(chunk) => {
+                let (first, rest) = chunk.slices();
+                first.iter().for_each(&mut look);
+                rest.iter().for_each(&mut look);
+                chunk.commit_all().frames
+            }
+            Err(ReadError::Empty) => 0,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    fn sleep_for(&mut self, mut look: impl FnMut(&Frame<N>)) {
+        self.0.read(std::slice::from_mut(&mut *self.1), asleep()).expect("a frame");
+        look(&self.1);
+    }
+}
+
+/// A broadcast stream with one viewer.
+pub struct Broadcast<const N: usize> {
+    name: String,
+    capacity: usize,
+}
+
+impl<const N: usize> Link<N> for Broadcast<N> {
+    const PLACE: Place = Place::Process;
+    type Tx = Producer<Frame<N>>;
+    type Rx = Viewing<N>;
+
+    fn new(capacity: usize) -> Self {
+        Self { name: unique("broadcast"), capacity }
+    }
+
+    fn tx(&self) -> Producer<Frame<N>> {
+        annulus::create(&self.name).capacity(self.capacity as u64).producer().expect("a producer")
+    }
+
+    fn rx(&self) -> Viewing<N> {
+        let open = annulus::open(&self.name).appear_within(STUCK).start(annulus::Start::Oldest);
+        Viewing(open.observer().expect("an observer"), Box::new([0; N]))
+    }
+}
+
+pub struct Viewing<const N: usize>(pub Observer<Frame<N>>, Box<Frame<N>>);
+
+impl<const N: usize> Rx<N> for Viewing<N> {
+    #[inline(always)]
+    fn receive(&mut self, _: usize, mut look: impl FnMut(&Frame<N>)) -> usize {
+        match self.0.try_read(std::slice::from_mut(&mut *self.1)) {
+            Ok(_) => {
+                look(&self.1);
+                1
+            }
+            Err(ReadError::Empty) => 0,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    fn sleep_for(&mut self, mut look: impl FnMut(&Frame<N>)) {
+        self.0.read(std::slice::from_mut(&mut *self.1), asleep()).expect("a frame");
+        look(&self.1);
+    }
+}

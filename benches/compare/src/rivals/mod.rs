@@ -1,0 +1,4 @@
+//! Everything that is measured beside the limits, each behind the same few traits.
+
+pub mod annulus;
+pub mod rtrb;
