@@ -40,3 +40,12 @@ pub trait Rx<const N: usize> {
         unimplemented!("nothing measures it so")
     }
 }
+
+/// What is there, attached to by a new handle.
+pub trait Attach {
+    /// Makes what will be attached to, with one frame in it.
+    fn new() -> Self;
+
+    /// Attaches, looks at the frame, and detaches.
+    fn once(&self);
+}
