@@ -1,14 +1,15 @@
 //! What the machine itself allows: the barest that can be written for each thing, without names, seats, deaths, history or
 //! anything else that a library is for.
 
-use crate::link::{Link, Rx, Tx};
+use crate::link::{Attach, Link, Rx, Tx};
 use crate::payload::Frame;
-use crate::side::{Place, STUCK, Shared, Talk};
+use crate::side::{Place, STUCK, Shared, Talk, unique};
+use std::ffi::CString;
 use std::hint::{self, black_box};
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::*, fence};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const LINE: usize = 128;
 
@@ -391,11 +392,6 @@ impl<const N: usize> Clone for SeqLocks<N> {
 impl<const N: usize> SeqLocks<N> {
     const SLOT: usize = 64 + size_of::<Frame<N>>();
 
-    pub fn new(capacity: usize) -> Self {
-        let slots = capacity.next_power_of_two();
-        Self { memory: Shared::new(slots * Self::SLOT).into(), mask: slots as u64 - 1 }
-    }
-
     #[inline(always)]
     fn slot(&self, position: u64) -> (&AtomicU64, &[AtomicU64; N]) {
         // SAFETY: inside of the memory for any position; all use it as atomics.
@@ -433,5 +429,156 @@ impl<const N: usize> SeqLocks<N> {
             return Err(Some(seen / 2 + 1));
         }
         Ok(frame)
+    }
+}
+
+/// The writing end, or a reader's.
+pub struct SeqLockEnd<const N: usize> {
+    ring: SeqLocks<N>,
+    at: u64,
+}
+
+impl<const N: usize> Link<N> for SeqLocks<N> {
+    const PLACE: Place = Place::Process;
+    type Tx = SeqLockEnd<N>;
+    type Rx = SeqLockEnd<N>;
+
+    fn new(capacity: usize) -> Self {
+        let slots = capacity.next_power_of_two();
+        Self { memory: Shared::new(slots * Self::SLOT).into(), mask: slots as u64 - 1 }
+    }
+
+    fn tx(&self) -> SeqLockEnd<N> {
+        SeqLockEnd { ring: self.clone(), at: 0 }
+    }
+
+    fn rx(&self) -> SeqLockEnd<N> {
+        self.tx()
+    }
+}
+
+impl<const N: usize> Tx<N> for SeqLockEnd<N> {
+    #[inline(always)]
+    fn send(&mut self, frame: &Frame<N>) -> bool {
+        self.ring.write(self.at, frame);
+        self.at += 1;
+        true
+    }
+}
+
+impl<const N: usize> Rx<N> for SeqLockEnd<N> {
+    #[inline(always)]
+    fn receive(&mut self, _: usize, mut look: impl FnMut(&Frame<N>)) -> usize {
+        match self.ring.read(self.at) {
+            Ok(frame) => {
+                look(&frame);
+                self.at += 1;
+                1
+            }
+            Err(None) => 0,
+            Err(Some(ahead)) => {
+                self.at = ahead;
+                0
+            }
+        }
+    }
+}
+
+/// Words stored into a ring, and one release store: what nobody can do without who sends anything.
+pub struct Stores<const N: usize>(Bare<N>);
+
+pub struct StoresTx<const N: usize> {
+    ring: Ring<N>,
+    at: u64,
+}
+
+impl<const N: usize> Link<N> for Stores<N> {
+    const PLACE: Place = Place::Process;
+    type Tx = StoresTx<N>;
+    type Rx = BareRx<N>;
+
+    fn new(capacity: usize) -> Self {
+        Self(Bare::new(capacity))
+    }
+
+    fn tx(&self) -> StoresTx<N> {
+        StoresTx { ring: self.0.0.clone(), at: 0 }
+    }
+
+    fn rx(&self) -> BareRx<N> {
+        self.0.rx()
+    }
+}
+
+impl<const N: usize> Tx<N> for StoresTx<N> {
+    #[inline(always)]
+    fn send(&mut self, frame: &Frame<N>) -> bool {
+        // SAFETY: as atomics, of memory that all use so.
+        let words: &[AtomicU64; N] = unsafe { &*self.ring.frame(self.at).cast() };
+        for (word, value) in words.iter().zip(frame) {
+            word.store(*value, Relaxed);
+        }
+        self.at += 1;
+        self.ring.tail().store(self.at, Release);
+        true
+    }
+}
+
+/// What no one who attaches by name can do without: opens it, asks how long it is, maps it, and looks.
+pub struct OpenAndMap(CString);
+
+impl Attach for OpenAndMap {
+    fn new() -> Self {
+        let name = CString::new(format!("/{}", unique("limit"))).expect("no zero in it");
+        // SAFETY: a name, and a descriptor that was just opened.
+        unsafe {
+            let fd = libc::shm_open(name.as_ptr(), libc::O_CREAT | libc::O_EXCL | libc::O_RDWR, 0o600);
+            assert!(fd >= 0 && libc::ftruncate(fd, 1 << 20) == 0, "{}", std::io::Error::last_os_error());
+            libc::close(fd);
+        }
+        let made = Self(name);
+        let (base, bytes) = made.map(libc::O_RDWR, libc::PROT_READ | libc::PROT_WRITE);
+        // SAFETY: mapped so.
+        unsafe {
+            base.cast::<u64>().write(1);
+            libc::munmap(base.cast(), bytes);
+        }
+        made
+    }
+
+    fn once(&self) -> Duration {
+        let start = Instant::now();
+        let (base, bytes) = self.map(libc::O_RDONLY, libc::PROT_READ);
+        // SAFETY: mapped, and long enough.
+        let seen = unsafe { base.cast::<AtomicU64>().as_ref() }.expect("mapped").load(Acquire);
+        let took = start.elapsed();
+        assert_eq!(seen, 1);
+        // SAFETY: mapped so.
+        unsafe { libc::munmap(base.cast(), bytes) };
+        took
+    }
+}
+
+impl OpenAndMap {
+    fn map(&self, flags: i32, protection: i32) -> (*mut u8, usize) {
+        // SAFETY: a name; a descriptor that was just opened; room for the answer; a new mapping, over nothing.
+        unsafe {
+            let fd = libc::shm_open(self.0.as_ptr(), flags, 0);
+            assert!(fd >= 0, "{}", std::io::Error::last_os_error());
+            let mut stat: libc::stat = std::mem::zeroed();
+            assert_eq!(libc::fstat(fd, &mut stat), 0);
+            let bytes = stat.st_size as usize;
+            let base = libc::mmap(ptr::null_mut(), bytes, protection, libc::MAP_SHARED, fd, 0);
+            assert!(base != libc::MAP_FAILED, "{}", std::io::Error::last_os_error());
+            libc::close(fd);
+            (base.cast(), bytes)
+        }
+    }
+}
+
+impl Drop for OpenAndMap {
+    fn drop(&mut self) {
+        // SAFETY: a name.
+        unsafe { libc::shm_unlink(self.0.as_ptr()) };
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::payload::Frame;
 use crate::side::Place;
+use std::time::Duration;
 
 /// A transport from this side to the other.
 pub trait Link<const N: usize>: Sync + Sized {
@@ -46,6 +47,6 @@ pub trait Attach {
     /// Makes what will be attached to, with one frame in it.
     fn new() -> Self;
 
-    /// Attaches, looks at the frame, and detaches.
-    fn once(&self);
+    /// Attaches, looks at the frame, and detaches. What the first two took.
+    fn once(&self) -> Duration;
 }

@@ -1,9 +1,10 @@
 //! annulus itself, by its public handles.
 
-use crate::link::{Link, Rx, Tx};
+use crate::link::{Attach, Link, Rx, Tx};
 use crate::payload::Frame;
 use crate::side::{Place, STUCK, unique};
-use annulus::{Consumer, Kind, Observer, Producer, PushError, ReadError, Strategy, Wait};
+use annulus::{Consumer, GroupConsumer, Kind, Observer, Producer, PushError, ReadError, Start, Strategy, Wait};
+use std::time::{Duration, Instant};
 
 fn asleep() -> Wait {
     Wait::new().strategy(Strategy::Block).timeout(STUCK)
@@ -110,7 +111,7 @@ impl<const N: usize> Link<N> for Broadcast<N> {
     }
 
     fn rx(&self) -> Viewing<N> {
-        let open = annulus::open(&self.name).appear_within(STUCK).start(annulus::Start::Oldest);
+        let open = annulus::open(&self.name).appear_within(STUCK).start(Start::Oldest);
         Viewing(open.observer().expect("an observer"), Box::new([0; N]))
     }
 }
@@ -133,5 +134,70 @@ impl<const N: usize> Rx<N> for Viewing<N> {
     fn sleep_for(&mut self, mut look: impl FnMut(&Frame<N>)) {
         self.0.read(std::slice::from_mut(&mut *self.1), asleep()).expect("a frame");
         look(&self.1);
+    }
+}
+
+/// A work queue: each frame to one consumer, a lane for each of two producers.
+pub struct Queue<const N: usize> {
+    name: String,
+    capacity: usize,
+}
+
+impl<const N: usize> Link<N> for Queue<N> {
+    const PLACE: Place = Place::Process;
+    type Tx = Producer<Frame<N>>;
+    type Rx = Member<N>;
+
+    fn new(capacity: usize) -> Self {
+        Self { name: unique("queue"), capacity }
+    }
+
+    fn tx(&self) -> Producer<Frame<N>> {
+        let create = annulus::create(&self.name).kind(Kind::Mpmc).producers(2).capacity(self.capacity as u64);
+        create.producer().expect("a producer")
+    }
+
+    fn rx(&self) -> Member<N> {
+        let open = annulus::open(&self.name).appear_within(STUCK);
+        Member(open.group_consumer().expect("a consumer"), vec![[0; N]; 64])
+    }
+}
+
+pub struct Member<const N: usize>(GroupConsumer<Frame<N>>, Vec<Frame<N>>);
+
+impl<const N: usize> Rx<N> for Member<N> {
+    #[inline(always)]
+    fn receive(&mut self, most: usize, look: impl FnMut(&Frame<N>)) -> usize {
+        match self.0.try_read(&mut self.1[..most]) {
+            Ok(taken) => {
+                self.1[..taken.frames].iter().for_each(look);
+                taken.frames
+            }
+            Err(ReadError::Empty | ReadError::Ended { .. }) => 0,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// A stream that is attached to.
+pub struct Stream(String, Producer<Frame<1>>);
+
+impl Attach for Stream {
+    fn new() -> Self {
+        let name = unique("attach");
+        let mut producer = annulus::create(&name).capacity(1 << 17).producer().expect("a producer");
+        producer.push(&[[1]]).expect("never full");
+        Self(name, producer)
+    }
+
+    fn once(&self) -> Duration {
+        let mut seen = [[0]];
+        let start = Instant::now();
+        let open = annulus::open(&self.0).start(Start::Oldest);
+        let mut observer = open.observer::<Frame<1>>().expect("an observer");
+        observer.try_read(&mut seen).expect("a frame");
+        let took = start.elapsed();
+        assert_eq!((seen, self.1.position()), ([[1]], 1));
+        took
     }
 }

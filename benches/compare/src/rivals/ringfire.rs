@@ -411,8 +411,12 @@ impl Attach for AttachRing {
         Self { path, _producer: producer }
     }
 
-    fn once(&self) {
+    fn once(&self) -> Duration {
+        let start = Instant::now();
         let mut consumer = oldest::<8>(&self.path.0).expect("a consumer");
-        assert_eq!(consumer.try_recv(), Some([1; 8]));
+        let seen = consumer.try_recv();
+        let took = start.elapsed();
+        assert_eq!(seen, Some([1; 8]));
+        took
     }
 }
