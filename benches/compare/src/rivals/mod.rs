@@ -1,6 +1,8 @@
 //! Everything that is measured beside the limits, each behind the same few traits.
 
 pub mod annulus;
+pub mod cpp;
 pub mod crossbeam;
+pub mod iceoryx2;
 pub mod ringfire;
 pub mod rtrb;
