@@ -1,5 +1,5 @@
 //! ipc-channel 0.23, as bytes (its typed channels serialise first): a Unix socket of packets between two processes, and a new
-//! allocation for each message that comes. The sender waits in the kernel.
+//! allocation for each message that comes. The sender waits in the kernel; a look without waiting is three system calls.
 //!
 //! What it does not do that annulus does: anything without a system call, several readers, history, batches.
 

@@ -102,7 +102,7 @@ impl Name {
     fn configure(&self) {
         let name = self.name.to_string_lossy();
         let text =
-            format!("[multicast]\nResolveScope = machine\n[lab]\nSessionID = {name}\n[log]\nlevel = -2\n");
+            format!("[multicast]\nResolveScope = machine\n[lab]\nSessionID = {name}\n[log]\nlevel = -3\n");
         let text = CString::new(text).expect("text");
         // SAFETY: a text that it copies.
         unsafe { (self.library.configure)(text.as_ptr()) };
