@@ -64,6 +64,10 @@ fn main() -> ExitCode {
 
 fn run() -> Result<(), String> {
     let options = Options::parse(std::env::args().skip(1))?;
+    if !cfg!(boost) {
+        return Err("Boost is not there, and without it this compares less than it says: install libboost-dev and g++".into());
+    }
+    rivals::sweep();
     let rows: Vec<Row> = rows().into_iter().filter(|row| options.wants(row)).collect();
     if rows.is_empty() {
         return Err(format!("there is no row {}", options.only.join(", ")));

@@ -2,7 +2,9 @@
 
 use crate::limits::{Bare, OneLine, OpenAndMap, Pipeline, SeqLocks, SlotSequence, Stores, two_atomics};
 use crate::link::Link;
-use crate::rivals::{annulus, crossbeam, ringfire, rtrb};
+use crate::rivals::{annulus, crossbeam, iceoryx2, ipc_channel, lsl, naive, ringfire, rtrb, shmem_ipc, system};
+#[cfg(any(boost, moodycamel))]
+use crate::rivals::cpp;
 use crate::workload::{self as work, Sample, TRIP, fan, queue, round_trip, round_trip_asleep, stream};
 use std::time::Duration;
 
@@ -87,6 +89,15 @@ pub fn rows() -> Vec<Row> {
                 trip::<ringfire::Lossless<8>>("ringfire"),
                 trip::<rtrb::Rtrb<8>>("rtrb (threads)"),
                 trip::<crossbeam::Crossbeam<8>>("crossbeam ArrayQueue (threads)"),
+                trip::<iceoryx2::Lossless<8>>("iceoryx2"),
+                trip::<shmem_ipc::ShmemIpc<8>>("shmem-ipc"),
+                trip::<naive::Naive<8>>("shared_memory and raw_sync"),
+                #[cfg(boost)]
+                trip::<cpp::Spsc<8>>("Boost spsc_queue"),
+                #[cfg(boost)]
+                trip::<cpp::Messages<8>>("Boost message_queue"),
+                #[cfg(moodycamel)]
+                trip::<cpp::Pair<8>>("moodycamel (threads)"),
             ],
         },
         Row {
@@ -104,6 +115,24 @@ pub fn rows() -> Vec<Row> {
                 asleep::<annulus::Spsc<8>>("annulus, spsc"),
                 asleep::<annulus::Broadcast<8>>("annulus, broadcast"),
                 asleep::<ringfire::Lossless<8>>("ringfire"),
+                asleep::<system::Eventfd<8>>("eventfd and shared memory"),
+                asleep::<system::Bytes<8, system::APipe>>("pipe"),
+                asleep::<system::Bytes<8, system::ASocket>>("Unix socket"),
+                #[cfg(boost)]
+                asleep::<cpp::Messages<8>>("Boost message_queue"),
+                entry("iceoryx2", |lasts| {
+                    let link = || iceoryx2::Lossless::<8>::asleep(TRIP);
+                    round_trip_asleep::<8, _>([link(), link()], lasts)
+                }),
+                entry("shared_memory and raw_sync", |lasts| {
+                    let link = || naive::Naive::<8>::asleep(TRIP);
+                    round_trip_asleep::<8, _>([link(), link()], lasts)
+                }),
+                entry("shmem-ipc", |lasts| {
+                    let link = || shmem_ipc::ShmemIpc::<8>::asleep(TRIP);
+                    round_trip_asleep::<8, _>([link(), link()], lasts)
+                }),
+                asleep::<ipc_channel::IpcChannel>("ipc-channel"),
             ],
         },
         Row {
@@ -121,6 +150,15 @@ pub fn rows() -> Vec<Row> {
                 one::<32, ringfire::Lossless<32>>("ringfire", RING, 64),
                 one::<32, rtrb::Rtrb<32>>("rtrb (threads)", RING, 64),
                 one::<32, crossbeam::Crossbeam<32>>("crossbeam ArrayQueue (threads)", RING, 1),
+                #[cfg(boost)]
+                one::<32, cpp::Spsc<32>>("Boost spsc_queue", RING, 64),
+                #[cfg(moodycamel)]
+                one::<32, cpp::Pair<32>>("moodycamel (threads)", RING, 1),
+                one::<32, iceoryx2::Lossless<32>>("iceoryx2", 64, 1),
+                one::<32, shmem_ipc::ShmemIpc<32>>("shmem-ipc", RING, 64),
+                one::<32, naive::Naive<32>>("shared_memory and raw_sync", RING, 1),
+                one::<32, system::Bytes<32, system::APipe>>("pipe", RING, 1),
+                one::<32, system::Bytes<32, system::ASocket>>("Unix socket", RING, 1),
             ],
         },
         Row {
@@ -137,6 +175,11 @@ pub fn rows() -> Vec<Row> {
                 one::<2048, Bare<2048>>("limit: copy in, look in place", 64, 4),
                 one::<2048, ringfire::Lossless<2048>>("ringfire", 64, 1),
                 one::<2048, rtrb::Rtrb<2048>>("rtrb (threads)", 64, 4),
+                #[cfg(boost)]
+                one::<2048, cpp::Spsc<2048>>("Boost spsc_queue", 64, 4),
+                one::<2048, iceoryx2::Lossless<2048>>("iceoryx2", 64, 1),
+                one::<2048, shmem_ipc::ShmemIpc<2048>>("shmem-ipc", 64, 4),
+                one::<2048, system::Bytes<2048, system::APipe>>("pipe", 64, 1),
             ],
         },
         Row {
@@ -154,6 +197,10 @@ pub fn rows() -> Vec<Row> {
                 one::<1, ringfire::Lossless<1>>("ringfire", RING, 1),
                 one::<1, rtrb::Rtrb<1>>("rtrb (threads)", RING, 1),
                 one::<1, crossbeam::Crossbeam<1>>("crossbeam ArrayQueue (threads)", RING, 1),
+                #[cfg(boost)]
+                one::<1, cpp::Spsc<1>>("Boost spsc_queue", RING, 1),
+                #[cfg(moodycamel)]
+                one::<1, cpp::Pair<1>>("moodycamel (threads)", RING, 1),
             ],
         },
         Row {
@@ -169,6 +216,9 @@ pub fn rows() -> Vec<Row> {
                 entry("annulus, spsc", |lasts| stream::<1, annulus::Spsc<1>>(RING, 64, 64, lasts)),
                 entry("limit: two indices", |lasts| stream::<1, Bare<1>>(RING, 64, 64, lasts)),
                 entry("ringfire", |lasts| stream::<1, ringfire::Lossless<1>>(RING, 64, 64, lasts)),
+                #[cfg(boost)]
+                entry("Boost spsc_queue", |lasts| stream::<1, cpp::Spsc<1>>(RING, 64, 64, lasts)),
+                entry("iceoryx2, slices", |lasts| stream::<1, iceoryx2::Slices<1>>(64, 64, 64, lasts)),
             ],
         },
     ];
@@ -190,6 +240,7 @@ pub fn rows() -> Vec<Row> {
                 beside::<SeqLocks<32>>("limit: sequence locks", readers),
                 beside::<annulus::Broadcast<32>>("annulus, broadcast", readers),
                 beside::<ringfire::Fan<32>>("ringfire", readers),
+                beside::<iceoryx2::Fan<32>>("iceoryx2", readers),
             ],
         });
     }
@@ -205,6 +256,7 @@ pub fn rows() -> Vec<Row> {
             entry("nothing", |_| Sample { value: 1.0, extra: 1.0, disturbed: 0 }),
             stopped::<annulus::Broadcast<32>>("annulus, broadcast"),
             stopped::<ringfire::Fan<32>>("ringfire"),
+            stopped::<iceoryx2::Fan<32>>("iceoryx2"),
         ],
     });
     rows.push(Row {
@@ -220,6 +272,10 @@ pub fn rows() -> Vec<Row> {
             entry("annulus, mpmc", |lasts| queue::<annulus::Queue<8>>(RING, 1, lasts)),
             entry("annulus, mpmc, taken in 16s", |lasts| queue::<annulus::Queue<8>>(RING, 16, lasts)),
             entry("ringfire mpmc", |lasts| queue::<ringfire::Queue<8>>(RING, 1, lasts)),
+            #[cfg(moodycamel)]
+            entry("moodycamel (threads)", |lasts| queue::<cpp::Many<8>>(RING, 1, lasts)),
+            #[cfg(boost)]
+            entry("Boost message_queue", |lasts| queue::<cpp::Messages<8>>(RING, 1, lasts)),
         ],
     });
     rows.push(Row {
@@ -234,6 +290,7 @@ pub fn rows() -> Vec<Row> {
             entry("limit: shm_open, fstat, mmap, a look", |_| work::attach::<OpenAndMap>(400)),
             entry("annulus, an observer", |_| work::attach::<annulus::Stream>(400)),
             entry("ringfire", |_| work::attach::<ringfire::AttachRing>(400)),
+            entry("iceoryx2", |_| work::attach::<iceoryx2::AttachService>(20)),
         ],
     });
     rows.push(Row {
@@ -250,5 +307,37 @@ pub fn rows() -> Vec<Row> {
             entry("ringfire", |lasts| work::uncontended::<8, ringfire::Fan<8>>(FAN, lasts)),
         ],
     });
+    rows.push(Row {
+        id: "13",
+        title: "256 channels x 30 kHz x i16, 8 viewers at 30 Hz and a recorder, all processes",
+        unit: "% of a core",
+        better: Better::Less,
+        floor: 25.0,
+        aim: 5.0,
+        extra: "sleeps a second",
+        entries: vec![
+            entry("one percent", |_| Sample { value: 1.0, ..Sample::default() }),
+            entry("annulus", |lasts| annulus::load(lasts * 20)),
+        ],
+    });
+    if lsl::version().is_some() {
+        with_lsl(&mut rows);
+    }
     rows
+}
+
+/// Where liblsl is installed, or named by `LIBLSL`.
+fn with_lsl(rows: &mut [Row]) {
+    for row in rows {
+        let entry = match row.id {
+            "2" => asleep::<lsl::Lossless<8>>("LSL on loopback"),
+            "3" => one::<32, lsl::Lossless<32>>("LSL on loopback", RING, 64),
+            "4" => one::<2048, lsl::Lossless<2048>>("LSL on loopback", 64, 4),
+            "7.1" => beside::<lsl::Fan<32>>("LSL on loopback", 1),
+            "7.8" => beside::<lsl::Fan<32>>("LSL on loopback", 8),
+            "11" => entry("LSL on loopback", |_| work::attach::<lsl::AttachStream>(5)),
+            _ => continue,
+        };
+        row.entries.push(entry);
+    }
 }

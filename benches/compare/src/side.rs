@@ -130,10 +130,6 @@ impl Child {
         unsafe { libc::_exit(if outcome.is_ok() { 0 } else { 101 }) };
     }
 
-    pub fn pid(&self) -> libc::pid_t {
-        self.0
-    }
-
     /// Waits for its end. False: it failed, or did not end within `longest`.
     pub fn ends_within(mut self, longest: Duration) -> bool {
         let until = Instant::now() + longest;
@@ -204,8 +200,8 @@ pub fn switches() -> (u64, u64) {
     (usage.ru_nvcsw as u64, usage.ru_nivcsw as u64)
 }
 
-/// Processor time of all children that ended and were waited for.
-pub fn children_time() -> Duration {
+/// Processor time of all children that ended and were waited for, and how often they slept.
+pub fn children() -> (Duration, u64) {
     // SAFETY: room for the answer.
     let usage = unsafe {
         let mut usage: libc::rusage = std::mem::zeroed();
@@ -213,7 +209,7 @@ pub fn children_time() -> Duration {
         usage
     };
     let time = |t: libc::timeval| Duration::new(t.tv_sec as u64, t.tv_usec as u32 * 1000);
-    time(usage.ru_utime) + time(usage.ru_stime)
+    (time(usage.ru_utime) + time(usage.ru_stime), usage.ru_nvcsw as u64)
 }
 
 /// A name of this process's own.

@@ -1,9 +1,12 @@
 //! annulus itself, by its public handles.
 
 use crate::link::{Attach, Link, Rx, Tx};
-use crate::payload::Frame;
-use crate::side::{Place, STUCK, unique};
+use crate::payload::{Check, Frame, Source};
+use crate::side::{self, Child, Place, STUCK, Talk, unique};
+use crate::workload::Sample;
 use annulus::{Consumer, GroupConsumer, Kind, Observer, Producer, PushError, ReadError, Start, Strategy, Wait};
+use std::sync::atomic::Ordering;
+use std::thread;
 use std::time::{Duration, Instant};
 
 fn asleep() -> Wait {
@@ -126,7 +129,8 @@ impl<const N: usize> Rx<N> for Viewing<N> {
                 look(&self.1);
                 1
             }
-            Err(ReadError::Empty) => 0,
+            // Lapped while it copied: the next read says by how much.
+            Err(ReadError::Empty | ReadError::Lapped { .. }) => 0,
             Err(error) => panic!("{error}"),
         }
     }
@@ -200,4 +204,67 @@ impl Attach for Stream {
         assert_eq!((seen, self.1.position()), ([[1]], 1));
         took
     }
+}
+
+/// A frame of 256 channels of 16 bits.
+const WIDE: usize = 64;
+
+/// 256 channels of 16 bits at 30 kHz, pushed once a millisecond; eight viewers that look 30 times a second, and a recorder that
+/// gets every frame: processor time of all of them, in % of one processor, and how often a second one of them slept. Nothing
+/// is lost to anybody, and every word is looked at by the recorder.
+pub fn load(lasts: Duration) -> Sample {
+    const EVERY: Duration = Duration::from_millis(1);
+    const FRAMES: u64 = 30;
+    let name = unique("load");
+    let ticks = (lasts.as_nanos() / EVERY.as_nanos()) as u64;
+    let talk = Talk::new();
+    let acquisition = || {
+        let create = annulus::create(&name).rate(30_000.0).capacity(60_000).lossless(1).readers(16);
+        let mut producer = create.producer::<Frame<WIDE>>().expect("a producer");
+        talk.say(0, 1);
+        talk.hear(1, 9);
+        let (mut source, mut block) = (Source::<WIDE>::new(), Vec::new());
+        let start = Instant::now();
+        for tick in 1..=ticks {
+            block.clear();
+            for _ in 0..FRAMES {
+                block.push(*source.frame());
+                source.sent();
+            }
+            producer.push(&block).expect("a broadcast is never full");
+            thread::sleep((start + EVERY * tick as u32).saturating_duration_since(Instant::now()));
+        }
+        producer.finish();
+    };
+    let viewer = |frames: u64, lossless: bool| {
+        talk.hear(0, 1);
+        let open = annulus::open(&name).appear_within(STUCK).start(Start::Oldest);
+        let open = if lossless { open.lossless() } else { open };
+        let mut observer = open.observer::<Frame<WIDE>>().expect("an observer");
+        talk.word(1).fetch_add(1, Ordering::AcqRel);
+        let (mut check, mut block) = (Check::<WIDE>::new(), vec![[0; WIDE]; frames as usize]);
+        loop {
+            match observer.read(&mut block, asleep().frames(frames)) {
+                Ok(read) => {
+                    assert_eq!((read.first_position, read.lost_before), (check.position(), 0));
+                    let few = if lossless { read.frames } else { 1 };
+                    block[..few].iter().for_each(|frame| check.frame(frame));
+                    check.skip_to(read.first_position + read.frames as u64);
+                }
+                Err(ReadError::Ended { .. }) => break,
+                Err(error) => panic!("{error}"),
+            }
+        }
+        check.done(ticks * FRAMES);
+    };
+    let before = side::children();
+    let start = Instant::now();
+    let mut children = vec![Child::fork(acquisition), Child::fork(|| viewer(3000, true))];
+    children.extend((0..8).map(|_| Child::fork(|| viewer(1000, false))));
+    for child in children {
+        assert!(child.ends_within(lasts + STUCK), "one of ten failed");
+    }
+    let (took, after) = (start.elapsed().as_secs_f64(), side::children());
+    let busy = (after.0 - before.0).as_secs_f64();
+    Sample { value: busy / took * 100.0, extra: (after.1 - before.1) as f64 / took, disturbed: 0 }
 }

@@ -20,6 +20,7 @@ use iceoryx2::prelude::*;
 use iceoryx2::sample::Sample;
 use iceoryx2::service::builder::publish_subscribe::Builder;
 use iceoryx2::service::port_factory::event::PortFactory as Events;
+use std::time::{Duration, Instant};
 use std::fmt::Debug;
 use std::fs;
 
@@ -308,11 +309,14 @@ impl Attach for AttachService {
         Self { publisher, node, _root: root }
     }
 
-    fn once(&self) {
+    fn once(&self) -> Duration {
+        let start = Instant::now();
         let open = self.node.service_builder(&name()).publish_subscribe::<Frame<8>>().open();
         let subscriber = open.expect("the service").subscriber_builder().create().expect("a subscriber");
         self.publisher.update_connections().expect("connected");
         let sample = subscriber.receive().expect("a connection").expect("the newest sample");
+        let took = start.elapsed();
         assert_eq!(*sample, [1; 8]);
+        took
     }
 }

@@ -10,6 +10,7 @@
 use crate::link::{Attach, Link, Rx, Tx};
 use crate::payload::Frame;
 use crate::side::{Place, STUCK, Shared, unique};
+use std::time::{Duration, Instant};
 use std::cell::RefCell;
 use std::ffi::{CStr, CString, c_char, c_int, c_ulong, c_void};
 use std::sync::atomic::{AtomicU64, Ordering::*};
@@ -351,11 +352,13 @@ impl Attach for AttachStream {
         Self { outlet: RefCell::new(name.outlet::<8>()), name }
     }
 
-    fn once(&self) {
+    fn once(&self) -> Duration {
+        let start = Instant::now();
         let mut inlet = self.name.inlet::<8>();
         let mut outlet = self.outlet.borrow_mut();
         outlet.met = false;
         outlet.push(&[[1u64; 8]]);
         assert_eq!(inlet.pull(1, STUCK.as_secs_f64(), |frame| assert_eq!(*frame, [1; 8])), 1);
+        start.elapsed()
     }
 }
