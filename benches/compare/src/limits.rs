@@ -28,7 +28,10 @@ impl<const N: usize> Clone for Ring<N> {
 impl<const N: usize> Ring<N> {
     fn new(capacity: usize) -> Self {
         let frames = capacity.next_power_of_two();
-        Self { memory: Shared::new(2 * LINE + frames * size_of::<Frame<N>>()).into(), mask: frames as u64 - 1 }
+        Self {
+            memory: Shared::new(2 * LINE + frames * size_of::<Frame<N>>()).into(),
+            mask: frames as u64 - 1,
+        }
     }
 
     fn tail(&self) -> &AtomicU64 {

@@ -27,6 +27,7 @@ pub fn describe() -> Value {
         "kernel": said("uname", &["-sr"]),
         "compiler": said("rustc", &["--version"]),
         "c++": said("g++", &["--version"]).split(" Copyright").next().unwrap_or_default(),
+        "installed": crate::rivals::installed(),
         "commit": format!("{}{changed}", said("git", &["rev-parse", "--short", "HEAD"])),
         "date": said("date", &["-u", "+%Y-%m-%d"]),
     })

@@ -21,8 +21,11 @@ struct Spread {
 
 impl Spread {
     fn of(values: impl Iterator<Item = f64>) -> Self {
-        let mut values: Vec<f64> = values.collect();
+        let mut values: Vec<f64> = values.filter(|value| value.is_finite()).collect();
         values.sort_by(f64::total_cmp);
+        if values.is_empty() {
+            return Self { least: f64::NAN, median: f64::NAN, most: f64::NAN };
+        }
         Self { least: values[0], median: values[values.len() / 2], most: values[values.len() - 1] }
     }
 
@@ -70,6 +73,7 @@ impl Result {
 /// Of a number, what can be told.
 fn number(value: f64) -> String {
     match value.abs() {
+        value if value.is_nan() => "failed".into(),
         1000.0.. => format!("{value:.0}"),
         100.0.. => format!("{value:.0}"),
         10.0.. => format!("{value:.1}"),
@@ -89,7 +93,11 @@ pub fn text(result: &Result) -> String {
             "" => String::new(),
             what => format!("  {what} {}", number(result.extra(index))),
         };
-        let _ = writeln!(text, "  {:<38} {value:>8} {unit:<9} ({range:<17}) x {ratio:>6} ({ratios}){extra}", entry.name);
+        let _ = writeln!(
+            text,
+            "  {:<38} {value:>8} {unit:<9} ({range:<17}) x {ratio:>6} ({ratios}){extra}",
+            entry.name
+        );
     }
     let disturbed = if result.disturbed() { "; others disturbed some of it" } else { "" };
     let _ = writeln!(text, "  {}{disturbed}", result.verdict());
@@ -102,16 +110,21 @@ pub fn markdown(machine: &Value, results: &[Result]) -> String {
     let line = |name: &str| machine[name].as_str().unwrap_or_default().to_string();
     let _ = writeln!(
         text,
-        "{}, {} processors, {}, {}, {}, commit {}, {}.\n",
+        "{}, {} processors, {}, {}, {}, {}, commit {}, {}.\n",
         line("processor"),
         machine["processors"],
         line("kernel"),
         line("compiler"),
         line("c++"),
+        line("installed"),
         line("commit"),
         line("date"),
     );
-    let _ = writeln!(text, "Medians of {} rounds, with the least and the most; ratios are within rounds, to the first of each table.\n", results.first().map_or(0, |one| one.rounds.len()));
+    let _ = writeln!(
+        text,
+        "Medians of {} rounds, with the least and the most; ratios are within rounds, to the first of each table.\n",
+        results.first().map_or(0, |one| one.rounds.len())
+    );
     for result in results {
         let row = &result.row;
         let _ = writeln!(text, "### {}. {} ({})\n", row.id, row.title, row.unit);
@@ -120,7 +133,11 @@ pub fn markdown(machine: &Value, results: &[Result]) -> String {
         let _ = writeln!(text, "|---|---:|---|---:|---|{}", if row.extra.is_empty() { "" } else { "---:|" });
         for (index, entry) in row.entries.iter().enumerate() {
             let (value, ratio) = (result.values(index), result.ratios(index));
-            let extra = if row.extra.is_empty() { String::new() } else { format!(" {} |", number(result.extra(index))) };
+            let extra = if row.extra.is_empty() {
+                String::new()
+            } else {
+                format!(" {} |", number(result.extra(index)))
+            };
             let _ = writeln!(
                 text,
                 "| {} | {} | {} to {} | {} | {} to {} |{extra}",
@@ -190,7 +207,12 @@ pub fn svg(machine: &Value, results: &[Result]) -> String {
     let escape = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;");
     for result in results {
         let row = &result.row;
-        let _ = writeln!(body, r#"<text x="8" y="{y}" class="title">{} ({})</text>"#, escape(row.title), row.unit);
+        let _ = writeln!(
+            body,
+            r#"<text x="8" y="{y}" class="title">{} ({})</text>"#,
+            escape(row.title),
+            row.unit
+        );
         y += 8.0;
         for (index, entry) in row.entries.iter().enumerate() {
             let (value, ratio) = (result.values(index).median, result.ratios(index).median);

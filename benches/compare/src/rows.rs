@@ -2,9 +2,11 @@
 
 use crate::limits::{Bare, OneLine, OpenAndMap, Pipeline, SeqLocks, SlotSequence, Stores, two_atomics};
 use crate::link::Link;
-use crate::rivals::{annulus, crossbeam, iceoryx2, ipc_channel, lsl, naive, ringfire, rtrb, shmem_ipc, system};
 #[cfg(any(boost, moodycamel))]
 use crate::rivals::cpp;
+use crate::rivals::{
+    annulus, crossbeam, iceoryx2, ipc_channel, lsl, naive, ringfire, rtrb, shmem_ipc, system,
+};
 use crate::workload::{self as work, Sample, TRIP, fan, queue, round_trip, round_trip_asleep, stream};
 use std::time::Duration;
 
@@ -116,8 +118,8 @@ pub fn rows() -> Vec<Row> {
                 asleep::<annulus::Broadcast<8>>("annulus, broadcast"),
                 asleep::<ringfire::Lossless<8>>("ringfire"),
                 asleep::<system::Eventfd<8>>("eventfd and shared memory"),
-                asleep::<system::Bytes<8, system::APipe>>("pipe"),
-                asleep::<system::Bytes<8, system::ASocket>>("Unix socket"),
+                asleep::<system::Pipe<8>>("pipe"),
+                asleep::<system::Socket<8>>("Unix socket"),
                 #[cfg(boost)]
                 asleep::<cpp::Messages<8>>("Boost message_queue"),
                 entry("iceoryx2", |lasts| {
@@ -157,8 +159,8 @@ pub fn rows() -> Vec<Row> {
                 one::<32, iceoryx2::Lossless<32>>("iceoryx2", 64, 1),
                 one::<32, shmem_ipc::ShmemIpc<32>>("shmem-ipc", RING, 64),
                 one::<32, naive::Naive<32>>("shared_memory and raw_sync", RING, 1),
-                one::<32, system::Bytes<32, system::APipe>>("pipe", RING, 1),
-                one::<32, system::Bytes<32, system::ASocket>>("Unix socket", RING, 1),
+                one::<32, system::Pipe<32>>("pipe", RING, 1),
+                one::<32, system::Socket<32>>("Unix socket", RING, 1),
             ],
         },
         Row {
@@ -179,7 +181,7 @@ pub fn rows() -> Vec<Row> {
                 one::<2048, cpp::Spsc<2048>>("Boost spsc_queue", 64, 4),
                 one::<2048, iceoryx2::Lossless<2048>>("iceoryx2", 64, 1),
                 one::<2048, shmem_ipc::ShmemIpc<2048>>("shmem-ipc", 64, 4),
-                one::<2048, system::Bytes<2048, system::APipe>>("pipe", 64, 1),
+                one::<2048, system::Pipe<2048>>("pipe", 64, 1),
             ],
         },
         Row {

@@ -68,7 +68,12 @@ fn until_done(mut step: impl FnMut() -> bool) {
 
 /// Bytes a second (as GB/s) from one side to the other, nothing lost, every word looked at: `batch` frames at a time, of
 /// which `most` are looked at at a time.
-pub fn stream<const N: usize, L: Link<N>>(capacity: usize, batch: usize, most: usize, lasts: Duration) -> Sample {
+pub fn stream<const N: usize, L: Link<N>>(
+    capacity: usize,
+    batch: usize,
+    most: usize,
+    lasts: Duration,
+) -> Sample {
     let talk = Talk::new();
     let link = L::new(capacity);
     let far = || {

@@ -4,7 +4,9 @@ use crate::link::{Attach, Link, Rx, Tx};
 use crate::payload::{Check, Frame, Source};
 use crate::side::{self, Child, Place, STUCK, Talk, unique};
 use crate::workload::Sample;
-use annulus::{Consumer, GroupConsumer, Kind, Observer, Producer, PushError, ReadError, Start, Strategy, Wait};
+use annulus::{
+    Consumer, GroupConsumer, Kind, Observer, Producer, PushError, ReadError, Start, Strategy, Wait,
+};
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};

@@ -20,9 +20,9 @@ use iceoryx2::prelude::*;
 use iceoryx2::sample::Sample;
 use iceoryx2::service::builder::publish_subscribe::Builder;
 use iceoryx2::service::port_factory::event::PortFactory as Events;
-use std::time::{Duration, Instant};
 use std::fmt::Debug;
 use std::fs;
+use std::time::{Duration, Instant};
 
 /// Where a link's files are: a directory, and names in /dev/shm that start alike.
 struct Root(String);

@@ -10,11 +10,11 @@
 use crate::link::{Attach, Link, Rx, Tx};
 use crate::payload::Frame;
 use crate::side::{Place, STUCK, Shared, unique};
-use std::time::{Duration, Instant};
 use std::cell::RefCell;
 use std::ffi::{CStr, CString, c_char, c_int, c_ulong, c_void};
 use std::sync::atomic::{AtomicU64, Ordering::*};
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 use std::{env, mem, ptr};
 
 type Object = *mut c_void;

@@ -30,3 +30,12 @@ pub fn sweep() {
         }
     }
 }
+
+/// Which versions of those are here that are not pinned by Cargo.lock.
+pub fn installed() -> String {
+    let mut versions = Vec::new();
+    #[cfg(boost)]
+    versions.push(format!("Boost {}", cpp::version()));
+    versions.extend(lsl::version().map(|version| format!("liblsl {version}")));
+    versions.join(", ")
+}

@@ -121,11 +121,6 @@ impl<const N: usize> FrameRx<N> {
     fn new(consumer: RingConsumer<Frame<N>>) -> Self {
         Self { consumer, block: Vec::new(), wait: FutexWait::new(0, None) }
     }
-
-    /// How many frames were overwritten before they were read.
-    pub fn lost(&self) -> u64 {
-        self.consumer.lapped_count()
-    }
 }
 
 impl<const N: usize> Rx<N> for FrameRx<N> {

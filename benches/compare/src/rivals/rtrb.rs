@@ -6,7 +6,10 @@ use crate::side::Place;
 use rtrb::{Consumer, CopyToUninit, Producer, RingBuffer};
 use std::sync::Mutex;
 
-pub struct Rtrb<const N: usize>(Mutex<(Option<Producer<Frame<N>>>, Option<Consumer<Frame<N>>>)>);
+/// Both ends, until each side has taken its own.
+type Ends<const N: usize> = (Option<Producer<Frame<N>>>, Option<Consumer<Frame<N>>>);
+
+pub struct Rtrb<const N: usize>(Mutex<Ends<N>>);
 
 impl<const N: usize> Link<N> for Rtrb<N> {
     const PLACE: Place = Place::Thread;
