@@ -446,12 +446,12 @@ impl Exclusive {
         Ok(self.seen_tail - self.at.position)
     }
 
-    /// Lets frames be taken [plainly](Self::take_plain), as far as they are known of and need not be given back; or, while
-    /// there is more to say with them, not.
+    /// Lets frames be taken [plainly](Self::take_plain), as far as they are known of and need not be given back, `most` of
+    /// them; or, while there is more to say with them, not.
     #[inline]
-    pub(crate) fn plan(&mut self, plain: bool) {
+    pub(crate) fn plan(&mut self, plain: bool, most: u64) {
         let plain = plain && !self.lane.eights().is_empty();
-        self.plain = if plain { self.seen_tail.min(self.keeps_to) } else { 0 };
+        self.plain = if plain { self.seen_tail.min(self.keeps_to).min(self.at.position + most) } else { 0 };
     }
 
     /// Whether [plain](Self::take_plain) takes have come to their end.
@@ -463,9 +463,10 @@ impl Exclusive {
     /// Looks at the producer's line. Whether there is something to be taken.
     #[inline(always)]
     pub(crate) fn look(&mut self) -> bool {
-        if let Some(next) = self.lane.eights().get(self.at.offset as usize / 8..) {
-            copy::wide::expect(next);
-        }
+        let Some(next @ [_, ..]) = self.lane.eights().get(self.at.offset as usize / 8..) else {
+            return false; // of smaller words: there is nothing plain, and `available` need not look each time
+        };
+        copy::wide::expect(next);
         let tail = readable(&self.lane);
         let known = tail.wrapping_sub(self.at.position); // of a tail that cannot be, an impossible number
         let found = known.wrapping_sub(1) < self.lane.geometry().capacity();
@@ -643,9 +644,10 @@ impl Observer {
     /// Looks at the producer's line. Whether there is something to be read.
     #[inline(always)]
     pub(crate) fn look(&mut self) -> bool {
-        if let Some(next) = self.lane.eights().get(self.at.offset as usize / 8..) {
-            copy::wide::expect(next);
-        }
+        let Some(next @ [_, ..]) = self.lane.eights().get(self.at.offset as usize / 8..) else {
+            return false; // of smaller words: there is nothing plain, and `read` looks
+        };
+        copy::wide::expect(next);
         let tail = readable(&self.lane);
         let known = tail.wrapping_sub(self.at.position); // of a tail that cannot be, an impossible number
         let found = known.wrapping_sub(1) < self.lane.geometry().capacity() && tail >= self.seen_tail;
@@ -687,6 +689,7 @@ impl Observer {
     /// kept. If nothing was left of it the observer has moved ahead and tries once more; then it says so, with
     /// `frames` 0 and the loss. `frames` and `lost` both 0: nothing new.
     pub(crate) fn read(&mut self, out: &mut [u8], most: u64) -> Result<Observed, Corrupt> {
+        self.plain = 0; // there may be more to say of these than of what was known
         let from = self.at.position;
         let mut observed = self.read_once(out, most)?;
         if observed.frames == 0 && observed.lost > 0 {
