@@ -6,9 +6,9 @@
 //! every word has one canonical address, and the models on the heap run the path that ships. Long runs go
 //! several words at a time where the processor can ([`wide`]).
 
-#[cfg(all(target_arch = "x86_64", not(any(miri, all(loom, test)))))]
+#[cfg(all(target_arch = "x86_64", target_pointer_width = "64", not(any(miri, all(loom, test)))))]
 pub(crate) mod wide;
-#[cfg(not(all(target_arch = "x86_64", not(any(miri, all(loom, test))))))]
+#[cfg(not(all(target_arch = "x86_64", target_pointer_width = "64", not(any(miri, all(loom, test))))))]
 pub(crate) mod wide {
     pub(crate) fn expect<W>(_: &[W]) {}
 

@@ -190,7 +190,8 @@ impl Writer {
     #[inline(always)]
     pub(crate) fn write_plain(&mut self, frames: &[u8], count: u64) -> bool {
         let to = self.at.position + count;
-        if to > self.plain || self.lane.owner().load(Relaxed) != self.epoch {
+        // Nor does nothing, pushed first of all, take back what was announced.
+        if to.wrapping_sub(1) >= self.plain || self.lane.owner().load(Relaxed) != self.epoch {
             return false;
         }
         let Some(run) = copy::run(self.lane.eights(), self.at.offset, frames.len()) else { return false };
@@ -446,12 +447,12 @@ impl Exclusive {
         Ok(self.seen_tail - self.at.position)
     }
 
-    /// Lets frames be taken [plainly](Self::take_plain), as far as they are known of and need not be given back; or, while
-    /// there is more to say with them, not.
+    /// Lets frames be taken [plainly](Self::take_plain), as far as they are known of and need not be given back, `most` of
+    /// them; or, while there is more to say with them, not.
     #[inline]
-    pub(crate) fn plan(&mut self, plain: bool) {
+    pub(crate) fn plan(&mut self, plain: bool, most: u64) {
         let plain = plain && !self.lane.eights().is_empty();
-        self.plain = if plain { self.seen_tail.min(self.keeps_to) } else { 0 };
+        self.plain = if plain { self.seen_tail.min(self.keeps_to).min(self.at.position + most) } else { 0 };
     }
 
     /// Whether [plain](Self::take_plain) takes have come to their end.
@@ -463,9 +464,10 @@ impl Exclusive {
     /// Looks at the producer's line. Whether there is something to be taken.
     #[inline(always)]
     pub(crate) fn look(&mut self) -> bool {
-        if let Some(next) = self.lane.eights().get(self.at.offset as usize / 8..) {
-            copy::wide::expect(next);
-        }
+        let Some(next @ [_, ..]) = self.lane.eights().get(self.at.offset as usize / 8..) else {
+            return false; // of smaller words: there is nothing plain, and `available` need not look each time
+        };
+        copy::wide::expect(next);
         let tail = readable(&self.lane);
         let known = tail.wrapping_sub(self.at.position); // of a tail that cannot be, an impossible number
         let found = known.wrapping_sub(1) < self.lane.geometry().capacity();
@@ -643,9 +645,10 @@ impl Observer {
     /// Looks at the producer's line. Whether there is something to be read.
     #[inline(always)]
     pub(crate) fn look(&mut self) -> bool {
-        if let Some(next) = self.lane.eights().get(self.at.offset as usize / 8..) {
-            copy::wide::expect(next);
-        }
+        let Some(next @ [_, ..]) = self.lane.eights().get(self.at.offset as usize / 8..) else {
+            return false; // of smaller words: there is nothing plain, and `read` looks
+        };
+        copy::wide::expect(next);
         let tail = readable(&self.lane);
         let known = tail.wrapping_sub(self.at.position); // of a tail that cannot be, an impossible number
         let found = known.wrapping_sub(1) < self.lane.geometry().capacity() && tail >= self.seen_tail;
@@ -687,6 +690,7 @@ impl Observer {
     /// kept. If nothing was left of it the observer has moved ahead and tries once more; then it says so, with
     /// `frames` 0 and the loss. `frames` and `lost` both 0: nothing new.
     pub(crate) fn read(&mut self, out: &mut [u8], most: u64) -> Result<Observed, Corrupt> {
+        self.plain = 0; // there may be more to say of these than of what was known
         let from = self.at.position;
         let mut observed = self.read_once(out, most)?;
         if observed.frames == 0 && observed.lost > 0 {
@@ -1126,6 +1130,167 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// What there is to copy plainly: words of eight bytes, in runs that are long enough to go wide, and not.
+    #[derive(Clone, Debug)]
+    enum Plain {
+        Push(u64),
+        Reserve { announced: u64, published: u64 },
+        PauseAt(u64),
+        TakeOver,
+        Take(u64),
+        Lend(u64),
+        GiveBack,
+        Reattach,
+        Read(usize, u64),
+        ReadMany(usize, u64),
+        Seek(usize, u64),
+    }
+
+    fn plain() -> impl Strategy<Value = Plain> {
+        prop_oneof![
+            8 => (0u64..6).prop_map(Plain::Push),
+            1 => (0u64..6, 0u64..6).prop_map(|(a, b)| Plain::Reserve { announced: a.max(b), published: a.min(b) }),
+            1 => (1u64..10).prop_map(Plain::PauseAt),
+            1 => Just(Plain::TakeOver),
+            6 => (1u64..12).prop_map(Plain::Take),
+            1 => (1u64..12).prop_map(Plain::Lend),
+            1 => Just(Plain::GiveBack),
+            1 => Just(Plain::Reattach),
+            6 => (0usize..2, 1u64..12).prop_map(|(who, times)| Plain::Read(who, times)),
+            2 => (0usize..2, 1u64..12).prop_map(|(who, most)| Plain::ReadMany(who, most)),
+            1 => (0usize..2, 0u64..40).prop_map(|(who, back)| Plain::Seek(who, back)),
+        ]
+    }
+
+    /// The frames from `from` on.
+    fn long(from: u64, count: u64, bytes: usize) -> Vec<u8> {
+        let words = |position: u64| (0..bytes as u64 / 8).map(move |word| position << 8 | word);
+        (from..from + count).flat_map(words).flat_map(u64::to_le_bytes).collect()
+    }
+
+    proptest! {
+        /// Handles that do plainly what they can, and slowly what they cannot, beside what they should see.
+        #[test]
+        fn the_plain_and_the_slow_against_a_queue(
+            steps in prop::collection::vec(plain(), 1..120),
+            capacity in prop_oneof![8u64..12, 8u64..90],
+            words in prop_oneof![1usize..4, 30usize..70],
+            gated: bool,
+        ) {
+            let bytes = words * 8;
+            let kind = if gated { Kind::Spsc } else { Kind::Broadcast };
+            let shared = Segment::heap(Descriptor {
+                kind, capacity, frame_bytes: bytes as u32, format: SampleFormat::Opaque, ..Descriptor::example()
+            });
+            let mut writer = Writer::take_over(shared.lane(0), gated, true).unwrap();
+            let mut reader = Exclusive::attach(shared.lane(0)).unwrap();
+            let mut observers = [Observer::attach(shared.lane(0), 0), Observer::attach(shared.lane(0), 3)];
+            let (mut tail, mut given, mut intent, mut pause) = (0u64, 0u64, 0u64, None);
+            for step in steps {
+                match step {
+                    Plain::Push(count) => {
+                        let fits = !gated || tail + count - given <= capacity;
+                        let frames = long(tail, count, bytes);
+                        let done = writer.write_plain(&frames, count);
+                        prop_assert!(!done || fits && intent <= tail && count <= writer.limit());
+                        prop_assert!(!done || pause.is_none_or(|pause| tail + count < pause), "{pause:?}");
+                        let done = done || writer.write(&frames, count).is_ok();
+                        prop_assert_eq!(done, fits);
+                        tail += if fits { count } else { 0 };
+                        intent = intent.max(tail);
+                    }
+                    Plain::Reserve { announced, published } => {
+                        if announced <= writer.limit() && writer.check_space(announced).is_ok() {
+                            writer.announce(announced);
+                            writer.store(writer.cursor(0), &long(tail, published, bytes));
+                            writer.publish(published);
+                            intent = intent.max(tail + announced);
+                            tail += published;
+                        }
+                    }
+                    Plain::PauseAt(ahead) => {
+                        writer.pause_at(tail + ahead);
+                        pause = Some(tail + ahead);
+                    }
+                    Plain::TakeOver => {
+                        let mut gone = writer;
+                        writer = Writer::take_over(shared.lane(0), gated, true).unwrap();
+                        prop_assert!(!gone.write_plain(&long(tail, 1, bytes), 1), "it is another's");
+                        pause = None;
+                    }
+                    Plain::Take(times) if gated => for _ in 0..times {
+                        if reader.wants_to_look() && reader.look() {
+                            reader.plan(true, 5);
+                        }
+                        let (at, mut out) = (reader.position(), vec![0; bytes]);
+                        let Some(position) = reader.take_plain(&mut out) else {
+                            // Nothing there, or it must give back.
+                            prop_assert!(at == tail || reader.keeps_too_many());
+                            reader.give_back();
+                            given = at;
+                            continue;
+                        };
+                        prop_assert!(position == at && at < tail && reader.position() == at + 1);
+                        prop_assert!(reader.position() - given <= shared.lane(0).geometry().lazy_limit());
+                        prop_assert_eq!(out, long(at, 1, bytes));
+                    },
+                    Plain::Lend(most) if gated => {
+                        let count = reader.available(most).unwrap().min(most);
+                        prop_assert_eq!(count, most.min(tail - reader.position()));
+                        let (first, rest) = reader.lend(count);
+                        prop_assert_eq!([first, rest].concat(), long(reader.position(), count, bytes));
+                        reader.take(count);
+                        reader.give_back();
+                        given = reader.position();
+                    }
+                    Plain::GiveBack if gated => {
+                        reader.give_back();
+                        given = reader.position();
+                    }
+                    Plain::Reattach if gated => reader = Exclusive::attach(shared.lane(0)).unwrap(),
+                    Plain::Read(who, times) => for _ in 0..times {
+                        let observer = &mut observers[who];
+                        if observer.wants_to_look() && observer.look() {
+                            observer.plan(true, 5);
+                        }
+                        let (at, mut out) = (observer.position(), vec![0; bytes]);
+                        match observer.read_plain(&mut out) {
+                            Some(position) => {
+                                prop_assert!(position == at && at < tail && at + capacity >= intent);
+                                prop_assert_eq!(out, long(at, 1, bytes));
+                            }
+                            None => {
+                                prop_assert!(at >= tail || at + capacity < intent, "{at} {tail} {intent}");
+                                break;
+                            }
+                        }
+                    },
+                    Plain::ReadMany(who, most) => {
+                        let mut out = vec![0; most as usize * bytes];
+                        let got = observers[who].read(&mut out, most).unwrap();
+                        prop_assert_eq!(&out[..got.frames as usize * bytes], long(got.first, got.frames, bytes));
+                        prop_assert_eq!(got.frames, most.min(tail.saturating_sub(got.first)));
+                    }
+                    Plain::Seek(who, back) => observers[who].seek(tail.saturating_sub(back)),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// Where a frame is of smaller words, a consumer does not ask its producer's line for each.
+    #[test]
+    fn words_that_are_small_are_not_looked_for_plainly() {
+        let shared = segment(Kind::Spsc, 16);
+        let mut writer = Writer::take_over(shared.lane(0), true, true).unwrap();
+        let mut reader = Exclusive::attach(shared.lane(0)).unwrap();
+        let mut observer = Observer::attach(shared.lane(0), 0);
+        writer.write(&frames(0, 2), 2).unwrap();
+        assert!(!writer.write_plain(&frames(2, 1), 1));
+        assert!(!reader.look() && reader.seen_tail == 0 && reader.take_plain(&mut [0; FRAME]).is_none());
+        assert!(!observer.look() && observer.read_plain(&mut [0; FRAME]).is_none());
     }
 
     #[derive(Clone, Debug)]

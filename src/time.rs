@@ -69,12 +69,15 @@ pub(crate) fn boot_id() -> [u8; 16] {
         return id;
     }
     id = ask_boot_id();
+    if id == [0; 16] {
+        return id; // another thread may have had more luck
+    }
     for (bytes, half) in id.chunks_exact(8).zip(&HALVES) {
         let mut eight = [0; 8];
         eight.copy_from_slice(bytes);
         half.store(u64::from_le_bytes(eight), Relaxed);
     }
-    KNOWN.store(id != [0; 16], Release);
+    KNOWN.store(true, Release);
     id
 }
 

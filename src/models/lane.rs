@@ -267,7 +267,7 @@ fn taken_plainly() {
                 if cursor.wants_to_look() {
                     cursor.give_back();
                     let found = cursor.look();
-                    cursor.plan(found);
+                    cursor.plan(found, 2);
                 }
                 let mut out = [0; FRAME];
                 if let Some(position) = cursor.take_plain(&mut out) {

@@ -371,6 +371,16 @@ fn verdict(lane: &Lane, position: u64, seen_tail: u64, stop: ReadError) -> Resul
     if tail > position { Ok(()) } else { Err(stop) }
 }
 
+/// Frames that are read plainly before all is looked at again, and said where the reader is.
+const IN_A_ROW: u64 = 64;
+
+/// Frames that may be read plainly at `position`, in a row that ends at `end`.
+#[inline(always)]
+fn left_in_a_row(end: u64, position: u64) -> u64 {
+    let left = end.wrapping_sub(position);
+    if left <= IN_A_ROW { left } else { 0 } // it has moved
+}
+
 /// What every reader carries along beside its cursor: how far it has been told.
 #[derive(Clone, Copy, Debug)]
 struct Told {

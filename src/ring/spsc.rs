@@ -3,7 +3,7 @@
 //! giving back is followed by a notification of space.
 
 use super::set::{Awaiting, Detached};
-use super::{Frames, Peers, ReadError, Told, space_event};
+use super::{Frames, IN_A_ROW, Peers, ReadError, Told, left_in_a_row, space_event};
 use crate::lane::Exclusive;
 use crate::layout::NONE;
 use crate::segment::Lane;
@@ -17,11 +17,13 @@ pub(crate) struct Consumer {
     cursor: Exclusive,
     told: Told,
     fences: Fences,
+    /// Where a row of plain takes ends.
+    row_ends: u64,
 }
 
 impl Consumer {
     pub(crate) fn new(cursor: Exclusive, fences: Fences) -> Self {
-        Self { told: Told::new(cursor.lane()), cursor, fences }
+        Self { told: Told::new(cursor.lane()), cursor, fences, row_ends: 0 }
     }
 
     pub(crate) fn cursor(&self) -> &Exclusive {
@@ -55,7 +57,7 @@ impl Consumer {
     /// Lets single frames be taken plainly from now on; or, while there is more to say with them, not.
     #[inline]
     pub(crate) fn plan(&mut self, plain: bool) {
-        self.cursor.plan(plain);
+        self.cursor.plan(plain, IN_A_ROW);
     }
 
     /// Whether frames can be taken plainly, after a look at the producer's line if it must be: there are some, and their
@@ -63,12 +65,15 @@ impl Consumer {
     #[inline(always)]
     pub(crate) fn looks_plain(&mut self, told: impl FnOnce(&Lane) -> bool) -> bool {
         if self.cursor.wants_to_look() {
-            let found =
-                self.cursor.look() && self.told.is_of_same(self.cursor.lane()) && told(self.cursor.lane());
+            let left = left_in_a_row(self.row_ends, self.cursor.position());
+            let found = left > 0
+                && self.cursor.look()
+                && self.told.is_of_same(self.cursor.lane())
+                && told(self.cursor.lane());
             if !found {
                 return false;
             }
-            self.cursor.plan(true);
+            self.cursor.plan(true, left);
         }
         true
     }
@@ -131,6 +136,7 @@ impl Consumer {
     pub(crate) fn take(&mut self, frames: u64) -> Frames {
         let first_position = self.cursor.position();
         self.cursor.take(frames);
+        self.row_ends = self.cursor.position() + IN_A_ROW;
         if frames > 1 || self.cursor.keeps_too_many() || self.producer_waits() {
             self.give_back();
         }

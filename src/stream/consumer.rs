@@ -49,7 +49,7 @@ impl<T: Pod> Consumer<T> {
         let ring = spsc::Consumer::new(cursor, Fences::register());
         let gaps = Gaps::at(&attachment.segment().lane_block(0).ledger, ring.cursor().position());
         let consumer = Self { ring, units, info, clock: Reader::default(), gaps, polling: None, attachment };
-        consumer.attachment.post(consumer.position(), 0);
+        consumer.post();
         Ok(consumer)
     }
 
@@ -76,8 +76,11 @@ impl<T: Pod> Consumer<T> {
     #[inline(never)]
     fn read_slowly(&mut self, out: &mut [T]) -> Result<Frames, ReadError> {
         let most = self.whole(out)?;
-        let frames = self.poll(most)?;
-        Ok(self.take_into(out, frames))
+        let found = self.poll(most);
+        if found.is_err() {
+            self.post();
+        }
+        Ok(self.take_into(out, found?))
     }
 
     /// As [`try_read`](Self::try_read), after waiting for as much as `wait` says.
@@ -223,12 +226,17 @@ impl<T: Pod> Consumer<T> {
     /// (`ledger.rs`, E): if that is nothing, they can be taken plainly.
     #[inline]
     fn told(&mut self, taken: Frames) -> Frames {
-        self.attachment.post(self.ring.cursor().position(), 0);
+        self.post();
         let ledger = self.ring.cursor().lane().ledger();
         let taken = self.gaps.with(ledger, taken);
         let plain = self.gaps.all_told(ledger);
         self.ring.plan(plain);
         taken
+    }
+
+    #[inline]
+    fn post(&self) {
+        self.attachment.post(self.ring.cursor().position(), 0);
     }
 
     #[inline]

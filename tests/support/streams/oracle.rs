@@ -2,7 +2,7 @@
 //! Frames are not kept: each follows from its position.
 
 use super::shape::{CONSUMERS, LOSSLESS, OBSERVERS, Shape};
-use annulus::{AtLimit, Kind, ProducerState, PushError, ReadError, Restart};
+use annulus::{AtLimit, Frames, Kind, ProducerState, PushError, ReadError, Restart};
 
 /// No position.
 pub const NONE: u64 = u64::MAX;
@@ -303,6 +303,16 @@ impl Object {
         let first = *told == 0;
         *told = lane.epoch;
         (!first).then_some(Restart { epoch: lane.epoch, position: lane.epoch_start })
+    }
+
+    /// Holds a restart that was told with `read` against what is to be told. With a single frame that was there before the
+    /// restart it need not be told yet.
+    pub fn compare_restart(&self, lane: usize, told: &mut u64, read: Frames) {
+        let plain = read.frames == 1 && *told > 0 && self.shape.frame.is_multiple_of(8);
+        if plain && read.restarted.is_none() && read.first_position < self.lanes[lane].epoch_start {
+            return;
+        }
+        assert_eq!(read.restarted, self.restart(lane, told));
     }
 
     /// Most frames that an exclusive reader keeps back.
