@@ -1,9 +1,10 @@
 //! Copies of several words at a time. A compiler makes one load and one store of each atomic; the processor has wider
 //! ones, and a producer that waits for a line can hold back so many stores only, however wide they are.
 //!
-//! In assembly that is no data race, whatever others do meanwhile. Each half of such a load or store is one of a whole word,
-//! as x86-64 has them: no less than Relaxed atomics promise. The fences before and after hold for it, too: to the compiler
-//! it may touch any memory, and the processor keeps loads in order, and stores.
+//! In assembly that is no data race, whatever others do meanwhile: what a load gives is what some stores left there, which is all
+//! that those need who validate, and nobody else loads what is being stored. The fences before and after hold for it, too: to the
+//! compiler it may touch any memory, and the processor keeps loads in order, and stores; those of a string among themselves it
+//! need not, but all of them come before what is stored after it.
 
 #![allow(unsafe_code)]
 
@@ -16,6 +17,9 @@ const BLOCK: usize = 64;
 /// Fewest blocks that are worth it. Short frames are often copied right after they were filled, and a wide load of what
 /// was just stored piece by piece waits for those stores.
 const FEWEST: usize = 4;
+
+/// From so many on the processor copies a string by itself: it knows best how to have lines brought from another one.
+const STRING: usize = 64;
 
 /// Copies what it can of `src` into a run that is as long. What is left of the two.
 #[inline(always)]
@@ -39,7 +43,7 @@ pub(super) fn get<'a, W: Word>(run: &'a [W], dst: &'a mut [u8]) -> (&'a [W], &'a
     (&run[blocks * BLOCK / W::BYTES..], &mut dst[blocks * BLOCK..])
 }
 
-/// How many blocks are to be copied. Smaller words than of 8 bytes are not whole in each half of a load.
+/// How many blocks are to be copied. Where words are smaller than 8 bytes it is not worth it: such frames are short.
 #[inline(always)]
 fn blocks<W: Word>(run: &[W], bytes: usize) -> usize {
     let blocks = bytes.min(size_of_val(run)) / BLOCK;
@@ -60,6 +64,20 @@ pub(crate) fn expect<W: Word>(run: &[W]) {
 #[inline(always)]
 unsafe fn copy(from: *const u8, to: *mut u8, blocks: usize) {
     debug_assert!(blocks > 0);
+    if blocks >= STRING {
+        // SAFETY: the caller answers for the bytes; nothing else is touched but the registers that are named. The direction flag is
+        // clear, as it is for all code.
+        unsafe {
+            asm!(
+                "rep movsb",
+                inout("rcx") blocks * BLOCK => _,
+                inout("rsi") from => _,
+                inout("rdi") to => _,
+                options(nostack, preserves_flags),
+            );
+        }
+        return;
+    }
     // SAFETY: the caller answers for the bytes; nothing else is touched but the registers that are named, and the flags.
     unsafe {
         asm!(

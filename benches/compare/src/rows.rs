@@ -173,7 +173,8 @@ pub fn rows() -> Vec<Row> {
             extra: "",
             entries: vec![
                 one::<2048, Pipeline<2048>>("limit: copy in, copy out", 64, 1),
-                one::<2048, annulus::Spsc<2048>>("annulus, spsc", 64, 4),
+                one::<2048, annulus::Spsc<2048>>("annulus, spsc", 64, 1),
+                one::<2048, annulus::Spsc<2048>>("annulus, spsc, looked at in place", 64, 4),
                 one::<2048, Bare<2048>>("limit: copy in, look in place", 64, 4),
                 one::<2048, ringfire::Lossless<2048>>("ringfire", 64, 1),
                 one::<2048, rtrb::Rtrb<2048>>("rtrb (threads)", 64, 4),
