@@ -1201,14 +1201,14 @@ mod tests {
                         tail += if fits { count } else { 0 };
                         intent = intent.max(tail);
                     }
-                    Plain::Reserve { announced, published } => {
-                        if announced <= writer.limit() && writer.check_space(announced).is_ok() {
-                            writer.announce(announced);
-                            writer.store(writer.cursor(0), &long(tail, published, bytes));
-                            writer.publish(published);
-                            intent = intent.max(tail + announced);
-                            tail += published;
-                        }
+                    Plain::Reserve { announced, published }
+                        if announced <= writer.limit() && writer.check_space(announced).is_ok() =>
+                    {
+                        writer.announce(announced);
+                        writer.store(writer.cursor(0), &long(tail, published, bytes));
+                        writer.publish(published);
+                        intent = intent.max(tail + announced);
+                        tail += published;
                     }
                     Plain::PauseAt(ahead) => {
                         writer.pause_at(tail + ahead);
