@@ -894,6 +894,9 @@ pub(crate) fn free(line: &GatingLine) {
 #[cfg(not(all(loom, test)))]
 pub(crate) fn close(lane: &Lane) {
     crate::sync::fence(SeqCst);
+    if epoch(lane) == 0 {
+        return; // nobody has begun there, and who does now will see that: the lane stays unused, and ends nothing
+    }
     lane.owner().store(NONE, Relaxed);
     lane.producer().epoch.store(NONE, Relaxed);
 }
@@ -1500,6 +1503,8 @@ mod tests {
         producers[1].finish().unwrap();
         assert_eq!(ended(lanes.iter(), nobody), Some(5));
         assert_eq!(ended(lanes.iter(), |lane| lane == 0), None, "one is about to begin");
+        lanes.iter().for_each(close);
+        assert_eq!(ended(lanes.iter(), nobody), Some(5), "removed by force, it has ended all the same");
     }
 
     #[test]

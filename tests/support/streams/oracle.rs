@@ -144,7 +144,7 @@ impl Object {
         match &self.lanes[lane] {
             Lane { end: Some(position), .. } => ProducerState::Ended { position: *position },
             Lane { held: true, .. } => ProducerState::Live { pid: std::process::id() },
-            Lane { epoch: 0, .. } if !self.closed => ProducerState::Never,
+            Lane { epoch: 0, .. } => ProducerState::Never,
             _ => ProducerState::Left,
         }
     }
