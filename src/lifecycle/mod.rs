@@ -133,7 +133,8 @@ pub(crate) fn open(
         }
         let rights = match (role, found.writable) {
             (Role::Producer, true) => Rights::Produce,
-            (_, true) => Rights::Read,
+            (Role::Consumer, true) => Rights::Read,
+            (Role::Observer | Role::Lossless, true) => Rights::Observe,
             (_, false) => Rights::Look,
         };
         if !found.pass(Mode::Shared, until, &text)? {
