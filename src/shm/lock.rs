@@ -272,7 +272,9 @@ fn enter(descriptor: i32) -> &'static AtomicI32 {
                 {
                     // The system gave the number to us: whoever had it before has it no more.
                     for other in blocks().flat_map(|block| &block.descriptors) {
-                        let _ = other.compare_exchange(descriptor, LOST, Relaxed, Relaxed);
+                        if other.load(Relaxed) == descriptor {
+                            let _ = other.compare_exchange(descriptor, LOST, Relaxed, Relaxed);
+                        }
                     }
                     entry.store(descriptor, Release);
                     return entry;
