@@ -9,7 +9,7 @@ use crate::index::{self, Geometry};
 use crate::layout::{self, channel, descriptor as at};
 use core::cell::Cell;
 use core::fmt;
-use crc::{CRC_32_ISCSI, Crc};
+use crc::{CRC_32_ISCSI, Crc, Table};
 
 /// Who may move what. See the table in the crate's documentation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -33,7 +33,8 @@ impl fmt::Display for Kind {
     }
 }
 
-const CRC32C: Crc<u32> = Crc::<u32>::new(&CRC_32_ISCSI);
+/// Sixteen bytes a step: whoever attaches waits for it.
+static CRC32C: Crc<u32, Table<16>> = Crc::<u32, Table<16>>::new(&CRC_32_ISCSI);
 
 /// Longest descriptor: thousands of channels with all their texts.
 pub(crate) const BYTES_MAX: u64 = 1 << 24;

@@ -38,6 +38,8 @@ pub(crate) enum Rights {
     Produce,
     /// A reader: the readers' control only. It cannot corrupt samples, positions or times.
     Read,
+    /// A reader that copies all that it reads, as the one before it: the data need not be there twice.
+    Observe,
     /// One who may only open the object for reading.
     Look,
 }
@@ -50,6 +52,14 @@ enum Backing {
     Attached(Region),
     #[cfg(test)]
     Heap(crate::shm::heap::Heap),
+}
+
+/// How often a handle has each lane's data in its mapping. An observer copies what it reads, run by run, and lends nothing.
+fn copies(of: &Descriptor, rights: Rights) -> usize {
+    match rights {
+        Rights::Produce | Rights::Read if of.mirrored => 2,
+        _ => 1,
+    }
 }
 
 /// A mapped segment whose descriptor was checked.
@@ -113,7 +123,7 @@ impl Segment {
         let end = regions.total as usize;
         match rights {
             Rights::Look => {} // attached so
-            Rights::Read => {
+            Rights::Read | Rights::Observe => {
                 region.protect(0..readers)?;
                 region.protect(data..end)?;
             }
@@ -131,25 +141,30 @@ impl Segment {
         rights: Rights,
     ) -> io::Result<Backing> {
         let stride = descriptor.lane_stride as usize;
-        let copies = if descriptor.mirrored { 2 } else { 1 };
-        let control = regions.data as usize;
-        let mut space = Reservation::new(control + stride * copies * descriptor.lanes as usize)?;
-        let (producers, readers) = match rights {
-            Rights::Produce => (Access::ReadWrite, Access::ReadWrite),
-            Rights::Read => (Access::Read, Access::ReadWrite),
-            Rights::Look => (Access::Read, Access::Read),
-        };
-        let (producers_at, readers_at) = (regions.producers as usize, regions.readers as usize);
-        space.place(0, file, 0, producers_at, Access::Read)?;
-        space.place(producers_at, file, regions.producers, readers_at - producers_at, producers)?;
-        space.place(readers_at, file, regions.readers, control - readers_at, readers)?;
+        let copies = copies(descriptor, rights);
+        let (producers_at, readers_at, control) =
+            (regions.producers as usize, regions.readers as usize, regions.data as usize);
+        let data = stride * copies * descriptor.lanes as usize;
+        let access = if rights == Rights::Produce { Access::ReadWrite } else { Access::Read };
+        let mut space = Reservation::of(file, control + data, access)?;
+        match rights {
+            Rights::Produce => space.protect(0, producers_at, Access::Read)?,
+            Rights::Read | Rights::Observe => {
+                space.look(producers_at)?; // one fault for all control, while it is one mapping
+                space.protect(readers_at, control - readers_at, Access::ReadWrite)?;
+            }
+            Rights::Look => {}
+        }
         for lane in 0..descriptor.lanes as usize {
             for copy in 0..copies {
                 let at = control + (lane * copies + copy) * stride;
-                space.place(at, file, regions.data + (lane * stride) as u64, stride, producers)?;
+                let offset = control + lane * stride;
+                if at != offset {
+                    space.place(at, file, offset as u64, stride, access)?; // else it lies there already
+                }
             }
         }
-        space.leave_out_of_dumps(control, stride * copies * descriptor.lanes as usize);
+        space.leave_out_of_dumps(control, data);
         Ok(Backing::Mapped(space))
     }
 
@@ -199,7 +214,7 @@ impl Segment {
     /// Makes what a producer of `lane` stores to present, so that its pushes take no page fault.
     pub(crate) fn populate(&self, lane: u32) -> io::Result<()> {
         let stride = self.descriptor.lane_stride as usize;
-        let copies = if self.descriptor.mirrored { 2 } else { 1 };
+        let copies = copies(&self.descriptor, self.rights);
         let (producers, data) = (self.regions.producers as usize, self.regions.data as usize);
         let data_at = data + lane as usize * copies * stride;
         for (at, bytes) in [(producers, data - producers), (data_at, stride * copies)] {
@@ -298,7 +313,7 @@ impl Segment {
 
     /// One lane of it, for a handle to keep.
     pub(crate) fn lane(self: &Arc<Self>, lane: u32) -> Lane {
-        let copies = if self.descriptor.mirrored { 2 } else { 1 };
+        let copies = copies(&self.descriptor, self.rights);
         let stride = self.descriptor.lane_stride as usize;
         let data = self.regions.data as usize + lane as usize * copies * stride;
         Lane {
@@ -306,7 +321,7 @@ impl Segment {
             geometry: self.geometry,
             word: self.descriptor.word_bytes(),
             eights: if self.descriptor.word_bytes() == 8 { self.geometry.bytes() as usize / 8 } else { 0 },
-            mirrored: self.descriptor.mirrored,
+            mirrored: copies == 2,
             block: NonNull::from(self.lane_block(lane)),
             readers: NonNull::from(self.reader_lane(lane)),
             // SAFETY: the cursors, and behind them the seats, lie inside the mapping, by the checked regions.

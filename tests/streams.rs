@@ -695,7 +695,8 @@ fn readers_cannot_write_to_samples_and_positions() {
     let of_data: Vec<&str> =
         all.iter().filter(|(offset, _)| *offset == data).map(|(_, r)| r.as_str()).collect();
     assert_eq!(of_data.iter().filter(|rights| **rights == "rw-s").count(), copies, "{all:?}");
-    assert_eq!(of_data.iter().filter(|rights| **rights == "r--s").count(), copies, "{all:?}");
+    // It copies all that it reads: once is enough.
+    assert_eq!(of_data.iter().filter(|rights| **rights == "r--s").count(), 1, "{all:?}");
 }
 
 #[test]

@@ -56,9 +56,14 @@ impl Opened {
         Err(Error::NotAStream { path: home.path(), why })
     }
 
-    fn open(home: &Home, write: bool) -> Result<Option<Self>, Error> {
-        let path = home.path();
-        let not_ours = |why: String| Err(Error::NotAStream { path: path.clone(), why });
+    /// As [`find`](Self::find), for one who passes the gate, and looks then whether it has the name, or before it believes anything
+    /// else.
+    pub(super) fn open(home: &Home, write: bool) -> Result<Option<Self>, Error> {
+        let path = || home.path();
+        let failed = |operation| move |error| Error::os(operation, &path(), error);
+        let not_ours = |why: String| Err(Error::NotAStream { path: path(), why });
+        let corrupt = |why: &str| Err(Error::Corrupt { path: path(), why: why.into() });
+        let another_layout = |found| Err(Error::Layout { path: path(), found });
         let mut writable = write;
         let lock = match home.open(write) {
             Err(error) if write && error.kind() == io::ErrorKind::PermissionDenied => {
@@ -79,37 +84,29 @@ impl Opened {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 return Err(home.not_allowed("read"));
             }
-            Err(error) => return Err(Error::os("open", &path, error)),
+            Err(error) => return Err(failed("open")(error)),
         };
-        if let Some(why) = home.distrust(&lock).map_err(|error| Error::os("look at", &path, error))? {
+        if let Some(why) = home.distrust(&lock).map_err(failed("look at"))? {
             return not_ours(why);
         }
-        let found = Store::of(&lock).and_then(|led| match led {
-            Ok(Led::To(store)) => match read_descriptor(&store, &lock) {
-                Err(error) if store.is_gone(&error) => Ok(Ok(None)), // between the two
-                found => found.map(|found| found.map(|found| Some((store, found)))),
-            },
-            Ok(Led::Nowhere) => Ok(Ok(None)),
-            Err(unfit) => Ok(Err(unfit)),
-        });
-        let (store, descriptor) = match found.map_err(|error| Error::os("read", &path, error))? {
+        let (store, descriptor) = match read(&lock).map_err(failed("read"))? {
             Ok(Some((store, descriptor))) if store.is_of(&descriptor.instance) => (store, descriptor),
             Ok(_) if writable => return sweep(home, lock).map(|()| None),
             Ok(_) => return Ok(None),
             Err(Unfit::NotOurs) => return not_ours("it does not begin as a stream does".into()),
             Err(Unfit::Layout(found)) => {
-                return Err(Error::Layout { path, found: format!("layout {found}, this is layout {}", layout::LAYOUT) });
+                return another_layout(format!("layout {found}, this is layout {}", layout::LAYOUT));
             }
             Err(Unfit::Features(bits)) => {
-                return Err(Error::Layout { path, found: format!("it uses features {bits:#x}, unknown to this build") });
+                return another_layout(format!("it uses features {bits:#x}, unknown to this build"));
             }
-            Err(Unfit::Damaged(why)) => return Err(Error::Corrupt { path, why: why.into() }),
+            Err(Unfit::Damaged(why)) => return corrupt(why),
         };
-        if store.has_holes(&lock).map_err(|error| Error::os("look at", &path, error))? {
-            return Err(Error::Corrupt { path, why: "parts of it are holes: it was copied here, not made here".into() });
+        if store.has_holes(&lock) {
+            return corrupt("parts of it are holes: it was copied here, not made here");
         }
         if !(descriptor.page_bytes as usize).is_multiple_of(crate::shm::map::page_bytes()) {
-            return Err(Error::Layout { path, found: format!("pages of {} bytes", descriptor.page_bytes) });
+            return another_layout(format!("pages of {} bytes", descriptor.page_bytes));
         }
         Ok(Some(Self { lock, store, descriptor, writable, home: home.clone() }))
     }
@@ -151,11 +148,28 @@ impl Opened {
     }
 
     pub(crate) fn map(&self, rights: Rights) -> Result<Arc<Segment>, Error> {
-        let map = |file: &File| Segment::map(&self.store, file, self.descriptor.clone(), rights);
-        system::with_open_to_map(&self.lock, self.writable, map).map_err(|error| match self.store.is_gone(&error) {
+        self.mapped(system::with_open_to_map(&self.lock, self.writable, |file| self.map_through(file, rights)))
+    }
+
+    fn map_through(&self, file: &File, rights: Rights) -> io::Result<Arc<Segment>> {
+        Segment::map(&self.store, file, self.descriptor.clone(), rights)
+    }
+
+    fn mapped(&self, mapped: io::Result<Arc<Segment>>) -> Result<Arc<Segment>, Error> {
+        mapped.map_err(|error| match self.store.is_gone(&error) {
             true => super::missing(&self.home),
             false => Error::os("map", &self.path(), error),
         })
+    }
+
+    /// Inside the gate: maps it, if the name still means this object.
+    fn map_named(&self, rights: Rights) -> Result<Option<Arc<Segment>>, Error> {
+        // Here a mapping needs an open of its own: through the name, and compared, that is the look at the name, too.
+        #[cfg(target_os = "linux")]
+        if let Some(file) = self.home.open_again(&self.lock, self.writable) {
+            return self.mapped(self.map_through(&file, rights)).map(Some);
+        }
+        if self.is_named()? { self.map(rights).map(Some) } else { Ok(None) }
     }
 
     /// That we may not do `operation` to it.
@@ -176,21 +190,36 @@ impl Opened {
         self.writable && self.home.may_unlink(&self.lock)
     }
 
-    fn is_named(&self) -> Result<bool, Error> {
+    pub(super) fn is_named(&self) -> Result<bool, Error> {
         let named = self.home.is_named(&self.lock);
         named.map_err(|error| Error::os("look at", &self.path(), error))
     }
 
     /// Takes the gate; false if the name has come to mean another object meanwhile.
     pub(super) fn pass(&self, mode: Mode, until: Instant, name: &str) -> Result<bool, Error> {
-        if !gate(&self.lock, mode, until).map_err(|error| Error::os("lock the gate of", &self.path(), error))? {
-            return Err(Error::GateBusy { name: name.into() });
-        }
+        self.take_gate(mode, until, name)?;
         if self.is_named()? {
             return Ok(true);
         }
         self.release();
         Ok(false)
+    }
+
+    /// Takes the gate, to attach, and maps it; `None` if the name has come to mean another object meanwhile.
+    pub(super) fn enter(&self, rights: Rights, until: Instant, name: &str) -> Result<Option<Arc<Segment>>, Error> {
+        self.take_gate(Mode::Shared, until, name)?;
+        let segment = self.map_named(rights)?;
+        if segment.is_none() {
+            self.release();
+        }
+        Ok(segment)
+    }
+
+    fn take_gate(&self, mode: Mode, until: Instant, name: &str) -> Result<(), Error> {
+        match gate(&self.lock, mode, until).map_err(|error| Error::os("lock the gate of", &self.path(), error))? {
+            true => Ok(()),
+            false => Err(Error::GateBusy { name: name.into() }),
+        }
     }
 
     /// For one who does not stay.
@@ -334,20 +363,41 @@ fn sweep(home: &Home, lock: LockFile) -> Result<(), Error> {
     Ok(())
 }
 
-fn read_descriptor(store: &Store, file: &File) -> io::Result<Result<Descriptor, Unfit>> {
+/// Where the bytes of the object are, and what its descriptor says. `None`: they are not there any more.
+fn read(file: &LockFile) -> io::Result<Result<Option<(Store, Descriptor)>, Unfit>> {
+    let first = Store::first(file)?;
+    let store = match Store::led(file, &first)? {
+        Ok(Led::To(store)) => store,
+        Ok(Led::Nowhere) => return Ok(Ok(None)),
+        Err(unfit) => return Ok(Err(unfit)),
+    };
+    let first = if matches!(store, Store::File) { first } else { Vec::new() };
+    match read_descriptor(&store, file, first) {
+        Err(error) if store.is_gone(&error) => Ok(Ok(None)), // between the two
+        found => found.map(|found| found.map(|found| Some((store, found)))),
+    }
+}
+
+/// The descriptor, whose first `bytes` may be known.
+fn read_descriptor(store: &Store, file: &LockFile, mut bytes: Vec<u8>) -> io::Result<Result<Descriptor, Unfit>> {
     let object_bytes = store.bytes(file)?;
     if object_bytes < Descriptor::PROBE as u64 {
         return Ok(Err(Unfit::NotOurs));
     }
-    let mut bytes = vec![0; Descriptor::PROBE];
-    store.read_exact_at(file, &mut bytes, 0)?;
+    if bytes.is_empty() {
+        bytes.resize(Descriptor::PROBE, 0);
+        store.read_exact_at(file, &mut bytes, 0)?;
+    }
     let length = match Descriptor::probe(&bytes) {
         Ok(length) if length as u64 <= object_bytes => length,
         Ok(_) => return Ok(Err(Unfit::Damaged("its descriptor is cut off"))),
         Err(unfit) => return Ok(Err(unfit)),
     };
+    let known = bytes.len();
     bytes.resize(length, 0);
-    store.read_exact_at(file, &mut bytes, 0)?;
+    if known < length {
+        store.read_exact_at(file, &mut bytes, 0)?;
+    }
     Ok(Descriptor::decode(&bytes, object_bytes))
 }
 

@@ -116,30 +116,26 @@ pub(crate) fn open(
 ) -> Result<Attachment, Error> {
     let until = until_over(gate_timeout);
     loop {
-        let Some(found) = Opened::find(home, seated)? else {
+        let Some(found) = Opened::open(home, seated)? else {
             return Err(missing(home));
         };
         let text = found.name();
+        let allowed = may_attach(&found, role, &text);
+        if (found.is_disowned() || allowed.is_err()) && !found.is_named()? {
+            continue; // of what was planted for a moment, nothing is to be said
+        }
         if found.is_disowned() {
             found.disown(until, &text)?;
             return Err(missing(home));
         }
-        if !found.writable && role != Role::Observer {
-            return Err(found.not_allowed("write to"));
-        }
-        check_role(found.descriptor(), role, &text)?;
-        if role != Role::Observer && found.is_of_earlier_boot() {
-            return Err(Error::EarlierBoot { path: home.path() });
-        }
+        allowed?;
         let rights = match (role, found.writable) {
             (Role::Producer, true) => Rights::Produce,
-            (_, true) => Rights::Read,
+            (Role::Consumer, true) => Rights::Read,
+            (Role::Observer | Role::Lossless, true) => Rights::Observe,
             (_, false) => Rights::Look,
         };
-        if !found.pass(Mode::Shared, until, &text)? {
-            continue;
-        }
-        let segment = found.map(rights)?;
+        let Some(segment) = found.enter(rights, until, &text)? else { continue };
         if segment.state().state.load(SeqCst) != LIVE {
             found.release();
             // Finishes for a replacer that died half-way.
@@ -153,6 +149,18 @@ pub(crate) fn open(
         }
         return found.sit(segment, role, &text);
     }
+}
+
+/// Whether what it says of itself, and who may use it, lets one attach for `role`.
+fn may_attach(found: &Opened, role: Role, name: &str) -> Result<(), Error> {
+    if !found.writable && role != Role::Observer {
+        return Err(found.not_allowed("write to"));
+    }
+    check_role(found.descriptor(), role, name)?;
+    if role != Role::Observer && found.is_of_earlier_boot() {
+        return Err(Error::EarlierBoot { path: found.home().path() });
+    }
+    Ok(())
 }
 
 /// Creates the stream that `wanted` describes in an object that has no name and nobody can cut off, and sits down for
@@ -226,11 +234,8 @@ pub(crate) fn create(
         }
         let same = found.descriptor().parameters() == wanted.parameters() && !found.is_of_earlier_boot();
         if same && existing == Existing::Resume {
-            if !found.pass(Mode::Shared, until, &text)? {
-                continue;
-            }
             let rights = if role == Role::Producer { Rights::Produce } else { Rights::Read };
-            let segment = found.map(rights)?;
+            let Some(segment) = found.enter(rights, until, &text)? else { continue };
             // A consumer may still have all that is left; then the next one makes it anew.
             let goes_on = !seat::has_ended(found.lock(), &segment)
                 || role == Role::Consumer && !found::is_taken(&segment);

@@ -5,6 +5,7 @@
 //! initialised, and only then linked: the name never shows a half-made segment. How is the system's matter
 //! ([`system`]); whom to trust, and what to say, is decided here.
 
+use super::lock::LockFile;
 use super::owner;
 use super::system::{self, OpenDirectory, Unnamed};
 use crate::error::Error;
@@ -98,7 +99,7 @@ impl Directory {
     pub(crate) fn open(path: Option<&Path>, scope: Scope, medium: Medium) -> Result<Self, Error> {
         let path = whole(path, scope)?;
         loop {
-            if let Some(directory) = Self::enter(&path, scope, medium)? {
+            if let Some(directory) = Self::enter(&path, scope, Some(medium))? {
                 return Ok(directory);
             }
             if !is_private(&path, scope) {
@@ -127,7 +128,7 @@ impl Directory {
     /// object in it.
     pub(crate) fn existing(path: Option<&Path>, scope: Scope) -> Result<Option<Self>, Error> {
         let path = whole(path, scope)?;
-        match Self::enter(&path, scope, Medium::Any)? {
+        match Self::enter(&path, scope, None)? {
             None if !is_private(&path, scope) => {
                 Err(Error::os("find the directory", &path, io::ErrorKind::NotFound.into()))
             }
@@ -143,9 +144,9 @@ impl Directory {
         Self::open(Some(&self.path), self.scope, Medium::Memory).map(Some)
     }
 
-    /// Opens the directory and checks what it opened: nobody else may plant or remove objects in it, and it is memory, if
-    /// that matters.
-    fn enter(path: &Path, scope: Scope, medium: Medium) -> Result<Option<Self>, Error> {
+    /// Opens the directory and checks what it opened: nobody else may plant or remove objects in it, and they can be made on
+    /// that medium, or, without one, found.
+    fn enter(path: &Path, scope: Scope, medium: Option<Medium>) -> Result<Option<Self>, Error> {
         let unfit = |why: String| Err(Error::UnfitDirectory { path: path.into(), why });
         let here = match OpenDirectory::open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -309,7 +310,7 @@ impl Directory {
     }
 
     /// Why an open file may not be taken for one of our objects; `None` if it may.
-    pub(crate) fn distrust(&self, file: &File) -> io::Result<Option<String>> {
+    pub(crate) fn distrust(&self, file: &LockFile) -> io::Result<Option<String>> {
         owner::distrust(file, self.scope)
     }
 }

@@ -18,7 +18,7 @@ const BUILDER_BYTE: u64 = 1 << 43;
 #[derive(Debug)]
 pub(super) enum Draft {
     Unnamed(File),
-    Named(Named),
+    Named(Box<Named>),
 }
 
 /// One with a name that nobody looks for. Dropped, that name is gone.
@@ -34,7 +34,7 @@ impl Draft {
         let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         match native::unnamed_in(directory)? {
             Some(file) => Ok(Self::Unnamed(file)),
-            None => Named::new(directory).map(Self::Named),
+            None => Named::new(directory).map(|named| Self::Named(named.into())),
         }
     }
 

@@ -2,6 +2,8 @@
 
 use super::directory::{Directory, Scope};
 use super::lock::LockFile;
+#[cfg(target_os = "linux")]
+use super::owner;
 use super::place::Place;
 #[cfg(windows)]
 use super::section::Section;
@@ -141,7 +143,7 @@ impl Home {
     }
 
     /// Why what was opened may not be taken for one of our objects; `None` if it may.
-    pub(crate) fn distrust(&self, file: &File) -> io::Result<Option<String>> {
+    pub(crate) fn distrust(&self, file: &LockFile) -> io::Result<Option<String>> {
         match self {
             Self::Named { directory, .. } => directory.distrust(file),
             // It was given, not found: whose it is is the giver's matter. But nobody may cut it off under us.
@@ -158,6 +160,15 @@ impl Home {
             Self::Named { directory, object } => directory.is_named(object, file),
             Self::Given(_) => Ok(true),
         }
+    }
+
+    /// Another open of the object that `lock` is, if its name leads there now: who goes by it has looked at the name, too.
+    /// Else (or where there is no name) one must look, and open it otherwise.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn open_again(&self, lock: &LockFile, write: bool) -> Option<File> {
+        let Self::Named { directory, object } = self else { return None };
+        let named = directory.open_object(object, write).ok()?;
+        owner::entry(&named).is_ok_and(|named| named.object == lock.object()).then_some(named)
     }
 
     /// Whether we may take the name away.

@@ -1,5 +1,5 @@
-//! Linux's part: objects without a name (`O_TMPFILE`) on a tmpfs, and `/proc/self/fd` to do everything in the very
-//! directory that was checked.
+//! Linux's part: objects without a name (`O_TMPFILE`) on a tmpfs. Everything is done relative to the descriptor of the
+//! directory that was checked, or, where there is no such call, through `/proc/self/fd`.
 
 #![allow(unsafe_code)]
 
@@ -14,7 +14,7 @@ use core::ptr::NonNull;
 use std::ffi::CString;
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, FromRawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -32,59 +32,50 @@ pub(super) fn shared_path() -> PathBuf {
 
 /// A directory, whatever its path leads to since it was opened.
 #[derive(Debug)]
-pub(super) struct OpenDirectory {
-    opened: LockFile,
-    /// The open directory, as a path.
-    here: PathBuf,
-}
+pub(super) struct OpenDirectory(LockFile);
 
 impl OpenDirectory {
     /// Opens the directory itself, not what a symlink leads to.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let flags = libc::O_PATH | libc::O_DIRECTORY | libc::O_NOFOLLOW | libc::O_CLOEXEC;
-        let opened = LockFile::open(|| OpenOptions::new().read(true).custom_flags(flags).open(path))?;
-        let here = PathBuf::from(format!("/proc/self/fd/{}", opened.as_raw_fd()));
-        Ok(Self { opened, here })
+        LockFile::open(|| OpenOptions::new().read(true).custom_flags(flags).open(path)).map(Self)
     }
 
-    pub(super) fn metadata(&self) -> io::Result<Metadata> {
-        self.opened.metadata()
+    /// Its descriptor. Not if that was closed under us: its number may be another directory's.
+    fn here(&self) -> io::Result<libc::c_int> {
+        if self.0.is_intact() { Ok(self.0.as_raw_fd()) } else { Err(closed()) }
     }
 
-    /// What has `name` in it, as a path. Not if the descriptor was closed under us: its number may be another directory's.
+    /// What has `name` in it, as a path.
     fn path(&self, name: &str) -> io::Result<PathBuf> {
-        if self.opened.is_intact() {
-            Ok(self.here.join(name))
-        } else {
-            Err(io::Error::from_raw_os_error(libc::EBADF))
-        }
+        self.here().map(|_| own_path(&self.0).join(name))
     }
 
     /// Why it may not be trusted with objects of `scope`.
     pub(super) fn distrust(&self, scope: Scope) -> io::Result<Option<String>> {
-        Ok(owner::distrust_directory(&self.metadata()?, scope))
+        Ok(owner::distrust_directory(self.0.found(), scope))
     }
 
-    /// Why objects cannot be kept in it.
-    pub(super) fn unfit(&self, medium: Medium) -> io::Result<Option<&'static str>> {
-        if medium == Medium::Memory && !is_memory(&self.opened)? {
+    /// Why objects cannot be made in it, on that medium; or, without one, found in it.
+    pub(super) fn unfit(&self, medium: Option<Medium>) -> io::Result<Option<&'static str>> {
+        let Some(medium) = medium else { return Ok(None) };
+        if medium == Medium::Memory && !is_memory(&self.0)? {
             return Ok(Some("it is not on a tmpfs: name a directory below /dev/shm, or make the stream in a file"));
         }
-        let found = self.metadata()?;
+        let found = self.0.found();
         let is_here = |there: Metadata| (there.dev(), there.ino()) == (found.dev(), found.ino());
-        Ok(if fs::metadata(&self.here).is_ok_and(is_here) {
+        Ok(if fs::metadata(own_path(&self.0)).is_ok_and(is_here) {
             None
         } else {
-            Some("/proc is not mounted, and without it nobody can work in one directory for certain")
+            Some("/proc is not mounted, and without it nobody can make an object in one directory for certain")
         })
     }
-
 
     /// Bytes that an object here could have. tmpfs promises more than there is: allocating past the memory would bring
     /// the machine down before it fails. So both the file system and the memory must have room.
     pub(super) fn free_bytes(&self) -> u64 {
-        let room = file_system(&self.opened).map_or(u64::MAX, |on| on.f_bavail.saturating_mul(on.f_bsize as u64));
-        match is_memory(&self.opened) {
+        let room = file_system(&self.0).map_or(u64::MAX, |on| on.f_bavail.saturating_mul(on.f_bsize as u64));
+        match is_memory(&self.0) {
             Ok(true) => room.min(available_memory().unwrap_or(u64::MAX)),
             _ => room,
         }
@@ -92,16 +83,38 @@ impl OpenDirectory {
 
     /// What has this name in it, not following a symlink.
     pub(super) fn entry(&self, name: &str) -> io::Result<Entry> {
-        fs::symlink_metadata(self.path(name)?).map(|found| Entry::of(&found))
+        let (here, name) = (self.here()?, c_string(Path::new(name)));
+        let mut found = core::mem::MaybeUninit::<libc::stat>::uninit();
+        // SAFETY: the name is a terminated string, and the result has room for the answer.
+        if unsafe { libc::fstatat(here, name.as_ptr(), found.as_mut_ptr(), libc::AT_SYMLINK_NOFOLLOW) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the call succeeded, so it filled the result.
+        let found = unsafe { found.assume_init() };
+        Ok(Entry { object: (found.st_dev, found.st_ino), owner: found.st_uid, group: found.st_gid, mode: found.st_mode })
     }
 
     /// Opens what has this name. Never follows a symlink, never blocks on a FIFO.
     pub(super) fn open_file(&self, name: &str, write: bool) -> io::Result<File> {
-        OpenOptions::new()
-            .read(true)
-            .write(write)
-            .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC)
-            .open(self.path(name)?)
+        let access = if write { libc::O_RDWR } else { libc::O_RDONLY };
+        self.open_at(name, access | libc::O_NOFOLLOW | libc::O_NONBLOCK)
+    }
+
+    fn open_at(&self, name: &str, flags: libc::c_int) -> io::Result<File> {
+        let (here, name) = (self.here()?, c_string(Path::new(name)));
+        let mode: libc::c_uint = 0o600;
+        loop {
+            // SAFETY: the name is a terminated string that lives through the call.
+            let opened = unsafe { libc::openat(here, name.as_ptr(), flags | libc::O_CLOEXEC, mode) };
+            if opened != -1 {
+                // SAFETY: it was opened here, and is nobody else's.
+                return Ok(unsafe { File::from_raw_fd(opened) });
+            }
+            let error = io::Error::last_os_error();
+            if error.kind() != io::ErrorKind::Interrupted {
+                return Err(error);
+            }
+        }
     }
 
     /// Makes an empty object that has no name yet.
@@ -116,14 +129,7 @@ impl OpenDirectory {
 
     /// Opens what has this name to write to it; makes it if nothing has.
     pub(super) fn open_or_make(&self, name: &str) -> io::Result<File> {
-        OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC)
-            .open(self.path(name)?)
+        self.open_at(name, libc::O_RDWR | libc::O_CREAT | libc::O_NOFOLLOW | libc::O_NONBLOCK)
     }
 
     pub(super) fn remove(&self, name: &str) -> io::Result<()> {
@@ -193,7 +199,12 @@ pub(super) fn is_memory(file: &File) -> io::Result<bool> {
 
 /// Another open of the object that `file` is.
 pub(crate) fn reopen(file: &File, write: bool) -> io::Result<File> {
-    OpenOptions::new().read(true).write(write).custom_flags(libc::O_CLOEXEC).open(own_path(file))
+    let again = OpenOptions::new().read(true).write(write).custom_flags(libc::O_CLOEXEC).open(own_path(file));
+    again.map_err(|error| match error.kind() {
+        // What is open is there, with or without a name.
+        io::ErrorKind::NotFound => io::Error::other("/proc is not mounted, and without it no open file can be opened again"),
+        _ => error,
+    })
 }
 
 /// An empty file that has no name, on the file system of `directory`.

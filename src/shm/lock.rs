@@ -16,7 +16,7 @@ use crate::sync::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, fence};
 use core::mem::ManuallyDrop;
 use core::ops::Deref;
 use core::ptr;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
@@ -33,8 +33,7 @@ const EXCLUSIVE: Kind = libc::F_WRLCK as Kind;
 #[derive(Debug)]
 pub(crate) struct LockFile {
     file: ManuallyDrop<File>,
-    /// The device and inode that it was opened on.
-    object: (u64, u64),
+    found: Metadata,
     given_up: AtomicBool,
     entry: &'static AtomicI32,
     generation: u32,
@@ -53,18 +52,32 @@ impl LockFile {
             let entry = enter(file.as_raw_fd());
             fence(SeqCst); // either the child sees the entry, or we see the fork: pairs with before_fork
             if FORKS_BEGUN.load(SeqCst) == forks {
-                let object = (found.dev(), found.ino());
-                return Ok(Self { file: ManuallyDrop::new(file), object, given_up: AtomicBool::new(false), entry, generation: fork_generation() });
+                return Ok(Self { file: ManuallyDrop::new(file), found, given_up: AtomicBool::new(false), entry, generation: fork_generation() });
             }
             entry.store(VACANT, Release);
         }
+    }
+
+    /// What was found when it was opened: one look serves all that is to be checked before it is used.
+    pub(crate) fn found(&self) -> &Metadata {
+        &self.found
+    }
+
+    /// The device and inode.
+    pub(super) fn object(&self) -> (u64, u64) {
+        (self.found.dev(), self.found.ino())
+    }
+
+    /// Bytes that it had then.
+    pub(crate) fn bytes(&self) -> io::Result<u64> {
+        Ok(self.found.len())
     }
 
     /// Whether the descriptor is still ours: a program that closes all descriptors closes this one, too, and its number
     /// may be another file's by now.
     pub(crate) fn is_intact(&self) -> bool {
         let same = match self.file.metadata() {
-            Ok(found) => (found.dev(), found.ino()) == self.object,
+            Ok(found) => (found.dev(), found.ino()) == self.object(),
             Err(error) => error.raw_os_error() == Some(libc::ENOMEM), // of the look, not of what there is
         };
         same && !self.given_up.load(Relaxed) && self.entry.load(Relaxed) == self.file.as_raw_fd()
@@ -259,7 +272,9 @@ fn enter(descriptor: i32) -> &'static AtomicI32 {
                 {
                     // The system gave the number to us: whoever had it before has it no more.
                     for other in blocks().flat_map(|block| &block.descriptors) {
-                        let _ = other.compare_exchange(descriptor, LOST, Relaxed, Relaxed);
+                        if other.load(Relaxed) == descriptor {
+                            let _ = other.compare_exchange(descriptor, LOST, Relaxed, Relaxed);
+                        }
                     }
                     entry.store(descriptor, Release);
                     return entry;

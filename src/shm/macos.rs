@@ -15,7 +15,7 @@ use core::mem::MaybeUninit;
 use core::ops::Deref;
 use core::ptr::NonNull;
 use std::ffi::{CStr, CString, OsStr};
-use std::fs::{File, Metadata, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd};
 use std::os::unix::ffi::OsStrExt;
@@ -62,17 +62,13 @@ impl OpenDirectory {
         }
     }
 
-    pub(super) fn metadata(&self) -> io::Result<Metadata> {
-        self.0.metadata()
-    }
-
     /// Why it may not be trusted with objects of `scope`.
     pub(super) fn distrust(&self, scope: Scope) -> io::Result<Option<String>> {
-        Ok(owner::distrust_directory(&self.metadata()?, scope))
+        Ok(owner::distrust_directory(self.0.found(), scope))
     }
 
     /// Why objects cannot be kept in it.
-    pub(super) fn unfit(&self, _: Medium) -> io::Result<Option<&'static str>> {
+    pub(super) fn unfit(&self, _: Option<Medium>) -> io::Result<Option<&'static str>> {
         let is_local = self.file_system()?.f_flags & libc::MNT_LOCAL as u32 != 0;
         Ok((!is_local).then_some("it is not on a disk of this machine, and a network's keeps neither locks nor mappings right"))
     }

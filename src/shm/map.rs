@@ -1,8 +1,10 @@
-//! Pieces of an object, mapped over address space that was reserved first: never hope for adjacency.
+//! An object, mapped with address space behind it over which pieces of it are mapped once more: never hope for adjacency.
 
 #![allow(unsafe_code)]
 
 use super::system;
+use crate::sync::AtomicU8;
+use crate::sync::Ordering::Relaxed;
 use core::ptr::NonNull;
 use std::fs::File;
 use std::io;
@@ -34,7 +36,7 @@ impl Access {
     }
 }
 
-/// A reservation of address space. Nothing is in it until [`Reservation::place`].
+/// A reservation of address space: a file from its beginning on, and behind its end nothing until [`Reservation::place`].
 #[derive(Debug)]
 pub(crate) struct Reservation {
     base: NonNull<u8>,
@@ -47,10 +49,12 @@ unsafe impl Send for Reservation {}
 unsafe impl Sync for Reservation {}
 
 impl Reservation {
-    pub(crate) fn new(bytes: usize) -> io::Result<Self> {
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+    /// Maps a file into the first of `bytes`. One call for all that is to lie there as it lies in the file: each more costs as
+    /// much as the whole look at a descriptor.
+    pub(crate) fn of(file: &File, bytes: usize, access: Access) -> io::Result<Self> {
+        let (protection, descriptor) = (access.protection(), file.as_raw_fd());
         // SAFETY: a new mapping at an address of the kernel's choice touches nothing that exists.
-        let base = unsafe { libc::mmap(core::ptr::null_mut(), bytes, libc::PROT_NONE, flags, -1, 0) };
+        let base = unsafe { libc::mmap(core::ptr::null_mut(), bytes, protection, libc::MAP_SHARED, descriptor, 0) };
         if base == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
@@ -85,6 +89,23 @@ impl Reservation {
         if placed == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 
+    /// Says anew what `bytes` from `at` on may be used for. Both are whole pages.
+    pub(crate) fn protect(&mut self, at: usize, bytes: usize, access: Access) -> io::Result<()> {
+        let pages = self.pages(at, bytes)?;
+        // SAFETY: the range lies inside the reservation, which this owns and lends to nobody while `&mut`.
+        let done = unsafe { libc::mprotect(pages.as_ptr().cast(), bytes, access.protection()) };
+        if done == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+
+    /// Looks at the page at `at`, which is the file's: the system maps what is in memory around it with it, as far as it was mapped
+    /// as one.
+    pub(crate) fn look(&self, at: usize) -> io::Result<()> {
+        let page = self.pages(at, 1)?;
+        // SAFETY: the byte is mapped; others may store to it, which is why it is an atomic.
+        core::hint::black_box(unsafe { page.cast::<AtomicU8>().as_ref() }.load(Relaxed));
+        Ok(())
+    }
+
     /// Keeps `bytes` from `at` on out of core dumps: a ring of gigabytes would delay the death of its holder.
     pub(crate) fn leave_out_of_dumps(&self, at: usize, bytes: usize) {
         if let Ok(pages) = self.pages(at, bytes) {
@@ -108,7 +129,7 @@ impl Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        // SAFETY: the range is this reservation's, mapped by `new` and `place`, unmapped once, here; whoever
+        // SAFETY: the range is this reservation's, mapped by `of` and `place`, unmapped once, here; whoever
         // holds addresses in it holds the reservation too.
         unsafe { libc::munmap(self.base.as_ptr().cast(), self.bytes) };
     }

@@ -3,6 +3,7 @@
 #![allow(unsafe_code)]
 
 use super::directory::{Access, Entry, Scope};
+use super::lock::LockFile;
 use crate::error::Error;
 use std::fs::{self, File, Metadata};
 use std::io;
@@ -57,8 +58,8 @@ pub(super) fn distrust_directory(found: &Metadata, scope: Scope) -> Option<Strin
 /// Why an open file may not be taken for one of our objects; `None` if it may. Nobody may have a second name for
 /// it. A user's own was made by the user; a system's may have been made by anybody, but who may write to it, and
 /// so cut it off under its readers, was chosen by its owner: a group, never all.
-pub(super) fn distrust(file: &File, scope: Scope) -> io::Result<Option<String>> {
-    let found = file.metadata()?;
+pub(super) fn distrust(file: &LockFile, scope: Scope) -> io::Result<Option<String>> {
+    let found = file.found();
     let me = effective_uid();
     let not_to_write = match scope {
         Scope::User => 0o022,

@@ -1,9 +1,12 @@
 //! Where the bytes of an object are: in its file, or in memory that its file leads to.
 
-use super::leader::{self, Leader};
+#[cfg(all(unix, feature = "portable"))]
+use super::leader;
+use super::leader::Leader;
 use super::directory::Access;
 use super::home::Backend;
 use super::home::Home;
+use super::lock::LockFile;
 #[cfg(all(unix, feature = "portable"))]
 use super::portable::{Memory, Noted};
 use super::region::Region;
@@ -177,13 +180,22 @@ pub(crate) fn is_no_space(error: &io::Error) -> bool {
 
 impl Store {
     /// What holds the bytes of the object that `file` is.
-    pub(crate) fn of(file: &File) -> io::Result<Result<Led, Unfit>> {
-        let mut bytes = [0; leader::BYTES];
-        if file.metadata()?.len() < bytes.len() as u64 {
-            return Ok(Err(Unfit::NotOurs));
-        }
-        system::read_exact_at(file, &mut bytes, 0)?;
-        let leader = match Leader::decode(&bytes) {
+    pub(crate) fn of(file: &LockFile) -> io::Result<Result<Led, Unfit>> {
+        let first = Self::first(file)?;
+        Self::led(file, &first)
+    }
+
+    /// What an object's file begins with: where its memory is, or, if it is that itself, all of most descriptors.
+    pub(crate) fn first(file: &LockFile) -> io::Result<Vec<u8>> {
+        let mut first = vec![0; file.bytes()?.min(4096) as usize];
+        system::read_exact_at(file, &mut first, 0)?;
+        Ok(first)
+    }
+
+    /// What holds the bytes of the object whose file begins so.
+    pub(crate) fn led(file: &File, first: &[u8]) -> io::Result<Result<Led, Unfit>> {
+        let Some(first) = first.first_chunk() else { return Ok(Err(Unfit::NotOurs)) };
+        let leader = match Leader::decode(first) {
             Ok(Some(leader)) => leader,
             Ok(None) => return Ok(Ok(Led::To(Self::File))),
             Err(unfit) => return Ok(Err(unfit)),
@@ -238,11 +250,11 @@ impl Store {
     }
 
     /// What it is to users.
-    pub(crate) fn backend(&self, file: &File) -> Backend {
+    pub(crate) fn backend(&self, file: &LockFile) -> Backend {
         match self {
             #[cfg(unix)]
-            Self::File => match file.metadata() {
-                Ok(found) if found.nlink() == 0 && native::is_sealed(file) == Some(true) => Backend::Anonymous,
+            Self::File => match file.found().nlink() {
+                0 if native::is_sealed(file) == Some(true) => Backend::Anonymous,
                 _ if system::is_memory(file).unwrap_or(true) => Backend::Posix,
                 _ => Backend::File,
             },
@@ -334,21 +346,21 @@ impl Store {
     }
 
     /// Whether parts of it were never allocated: they are a SIGBUS later, when there is no room for them.
-    pub(crate) fn has_holes(&self, file: &File) -> io::Result<bool> {
+    pub(crate) fn has_holes(&self, file: &LockFile) -> bool {
         match self {
             #[cfg(unix)]
-            Self::File => file.metadata().map(|found| found.blocks().saturating_mul(512) < found.len()),
+            Self::File => file.found().blocks().saturating_mul(512) < file.found().len(),
             _ => {
                 let _ = file;
-                Ok(false) // its maker saw to that, and the system does not tell
+                false // its maker saw to that, and the system does not tell
             }
         }
     }
 
     /// Bytes of the memory.
-    pub(crate) fn bytes(&self, file: &File) -> io::Result<u64> {
+    pub(crate) fn bytes(&self, file: &LockFile) -> io::Result<u64> {
         match self {
-            Self::File => Ok(file.metadata()?.len()),
+            Self::File => file.bytes(),
             #[cfg(unix)]
             Self::SystemV { bytes, .. } => Ok(*bytes),
             #[cfg(all(unix, feature = "portable"))]

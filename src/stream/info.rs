@@ -22,7 +22,6 @@ use crate::shm::store::Store;
 use crate::sync::Ordering::{Acquire, Relaxed, SeqCst};
 use crate::time::{monotonic_ns, system_time};
 use core::time::Duration;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -101,7 +100,7 @@ pub struct Info {
 
 impl Info {
     /// Of the object that `file` is.
-    pub(crate) fn new(of: &Descriptor, home: &Home, store: &Store, file: &File) -> Self {
+    pub(crate) fn new(of: &Descriptor, home: &Home, store: &Store, file: &LockFile) -> Self {
         let backend = store.backend(file);
         let access = owner::entry(file).map_or((0, 0, 0), |found| (found.owner, found.group, found.mode & 0o7777));
         Self {

@@ -51,6 +51,11 @@ impl LockFile {
         Ok(Self { file: open()?, own: Mutex::default(), given_up: AtomicBool::new(false) })
     }
 
+    /// Bytes that it has.
+    pub(crate) fn bytes(&self) -> io::Result<u64> {
+        self.file.metadata().map(|found| found.len())
+    }
+
     /// Whether the handle is still ours: here nobody closes what is another's.
     pub(crate) fn is_intact(&self) -> bool {
         !self.given_up.load(Relaxed)

@@ -162,7 +162,7 @@ impl OpenDirectory {
     }
 
     /// Why objects cannot be kept in it, whoever wants to.
-    pub(super) fn unfit(&self, _: Medium) -> io::Result<Option<&'static str>> {
+    pub(super) fn unfit(&self, _: Option<Medium>) -> io::Result<Option<&'static str>> {
         let mut found = MaybeUninit::<FILE_REMOTE_PROTOCOL_INFO>::zeroed();
         let bytes = size_of::<FILE_REMOTE_PROTOCOL_INFO>() as u32;
         // SAFETY: the handle is open, and the result has room for `bytes`.
