@@ -195,6 +195,9 @@ pub fn json(machine: &Value, results: &[Result]) -> String {
     serde_json::to_string_pretty(&all).unwrap_or_default() + "\n"
 }
 
+/// The rows of a picture, where there are more: the few that matter most.
+const PICTURE: [&str; 6] = ["1", "3", "6", "7.8", "9", "11"];
+
 /// Bars of what each needs over, or reaches of, the limit: longer is better.
 pub fn svg(machine: &Value, results: &[Result]) -> String {
     const WIDTH: f64 = 860.0;
@@ -203,9 +206,10 @@ pub fn svg(machine: &Value, results: &[Result]) -> String {
     /// As long as the limit's own bar.
     const FULL: f64 = 400.0;
     let mut body = String::new();
-    let mut y = 44.0;
+    let mut y = 60.0;
     let escape = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;");
-    for result in results {
+    let drawn = |result: &&Result| results.len() <= PICTURE.len() || PICTURE.contains(&result.row.id);
+    for result in results.iter().filter(drawn) {
         let row = &result.row;
         let _ = writeln!(
             body,
@@ -216,6 +220,9 @@ pub fn svg(machine: &Value, results: &[Result]) -> String {
         y += 8.0;
         for (index, entry) in row.entries.iter().enumerate() {
             let (value, ratio) = (result.values(index).median, result.ratios(index).median);
+            if ratio.is_nan() {
+                continue; // it failed, and the table says so
+            }
             let share = if row.better == Better::More { ratio } else { 1.0 / ratio };
             let long = (share * FULL).clamp(1.0, FULL * 1.3);
             let class = match entry.name {
@@ -249,7 +256,8 @@ pub fn svg(machine: &Value, results: &[Result]) -> String {
         r##"<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{:.0}" font-family="sans-serif" font-size="12">
 <style>rect.ours {{ fill: #0b6e4f }} rect.limit {{ fill: #9aa5b1 }} rect.other {{ fill: #c98b2b }} .title {{ font-weight: bold }} .name {{ text-anchor: end }}</style>
 <rect width="100%" height="100%" fill="white"/>
-<text x="8" y="18">Longer is better; grey is what the machine allows. {}</text>
+<text x="8" y="18">Longer is better; grey is what the machine allows.</text>
+<text x="8" y="34">{}</text>
 {body}</svg>
 "##,
         y,
