@@ -232,12 +232,15 @@ fn a_consumer_and_a_producer_keep_each_other_going() {
     pushing.join().unwrap();
 }
 
+/// Under Wine each handle is a dozen open files.
+const TASKS: usize = if cfg!(windows) { 80 } else { 300 };
+
 /// Many tasks of one thread, with streams of different rates, beside timers that go off all the time.
 #[test]
-fn three_hundred_tasks_share_one_thread() {
+fn hundreds_of_tasks_share_one_thread() {
     let place = Place::new();
-    let producers: Vec<_> = (0..300).map(|i| stream(&place, &format!("s{i}"))).collect();
-    let viewers: Vec<_> = (0..300)
+    let producers: Vec<_> = (0..TASKS).map(|i| stream(&place, &format!("s{i}"))).collect();
+    let viewers: Vec<_> = (0..TASKS)
         .map(|i| place.open(&format!("s{i}")).start(Start::Oldest).observer::<i32>().unwrap())
         .collect();
     let pushing = thread::spawn(move || {
@@ -274,7 +277,7 @@ fn three_hundred_tasks_share_one_thread() {
         }
         total
     });
-    assert_eq!(total, 300 * 10 * 4);
+    assert_eq!(total, TASKS * 10 * 4);
     pushing.join().unwrap();
 }
 

@@ -99,7 +99,7 @@ fn the_end_and_a_replacement_are_told_for_ever() {
 }
 
 /// Far more than one sleep can be for on any system. (Under Wine each handle is a dozen open files.)
-const MANY: usize = if cfg!(windows) { 120 } else { 300 };
+const MANY: usize = if cfg!(windows) { 80 } else { 300 };
 
 #[test]
 fn of_many_handles_exactly_those_are_readable_that_are_due() {

@@ -80,7 +80,7 @@ fn each_member_has_a_threshold_of_its_own() {
 }
 
 /// More than one sleep can be for on any system. (Under Wine each stream is a dozen open files.)
-const MANY: usize = if cfg!(windows) { 120 } else { 300 };
+const MANY: usize = if cfg!(windows) { 80 } else { 300 };
 
 /// Those who wait are asleep, as far as that can be arranged, when the push comes.
 #[test]
