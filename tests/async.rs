@@ -277,7 +277,7 @@ fn hundreds_of_tasks_share_one_thread() {
         }
         total
     });
-    assert_eq!(total, TASKS * 10 * 4);
+    assert_eq!(total, TASKS as u64 * 10 * 4);
     pushing.join().unwrap();
 }
 
