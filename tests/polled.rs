@@ -138,7 +138,7 @@ fn of_many_handles_exactly_those_are_readable_that_are_due() {
             viewers[MANY - 10..]
                 .iter_mut()
                 .for_each(|viewer| *viewer = self::viewer(&place, names.last().unwrap(), 2));
-            for i in 290..299 {
+            for i in MANY - 10..MANY - 1 {
                 producers[i] = stream(&place, &format!("new-s{i}"));
                 viewers[i] = viewer(&place, &format!("new-s{i}"), 2);
             }
