@@ -10,9 +10,8 @@
 pub(crate) mod wide;
 #[cfg(not(all(target_arch = "x86_64", target_pointer_width = "64", not(any(miri, all(loom, test))))))]
 pub(crate) mod wide {
+    // Words are as wide as it gets here.
     pub(crate) fn expect<W>(_: &[W]) {}
-
-    // Words are as wide as it gets.
 
     pub(super) fn put<'a, W>(run: &'a [W], src: &'a [u8]) -> (&'a [W], &'a [u8]) {
         (run, src)

@@ -22,6 +22,10 @@
 //! Every handle keeps its own position and what it last saw of the other side, and looks at the
 //! other side's line only when that is used up.
 //!
+//! Most calls find nothing else to do than to copy: *plain* ones. A handle keeps a position up to which there surely is space,
+//! or there surely are frames; whoever has it says up to where there is nothing else to be said or looked at. A plain call looks at
+//! that position, copies and publishes; any other ends by planning how far plain ones may go.
+//!
 //! Nothing here waits, allocates or calls the system. Frames travel as bytes, in whole frames.
 
 use crate::copy;
@@ -190,7 +194,7 @@ impl Writer {
     #[inline(always)]
     pub(crate) fn write_plain(&mut self, frames: &[u8], count: u64) -> bool {
         let to = self.at.position + count;
-        // Nor does nothing, pushed first of all, take back what was announced.
+        // A write of no frames is plain only where others are: first of all, it would take back what was announced.
         if to.wrapping_sub(1) >= self.plain || self.lane.owner().load(Relaxed) != self.epoch {
             return false;
         }
@@ -386,6 +390,18 @@ impl Writer {
     }
 }
 
+/// `tail`, if it lies ahead of who reads plainly at `at`, and the line of the next frame on its way.
+#[inline(always)]
+fn tail_ahead(lane: &Lane, at: Cursor) -> Option<u64> {
+    let Some(next @ [_, ..]) = lane.eights().get(at.offset as usize / 8..) else {
+        return None; // of smaller words: there is nothing plain, and whoever reads otherwise looks by itself
+    };
+    copy::wide::expect(next);
+    let tail = readable(lane);
+    let known = tail.wrapping_sub(at.position); // of a tail that cannot be, an impossible number
+    (known.wrapping_sub(1) < lane.geometry().capacity()).then_some(tail)
+}
+
 /// `tail`, with the frames before it.
 #[inline]
 pub(crate) fn readable(lane: &Lane) -> u64 {
@@ -415,15 +431,10 @@ impl Exclusive {
         let head = lane.head().load(Relaxed);
         let tail = readable(&lane);
         lane.geometry().backlog(tail, head)?;
-        let keeps_to = head + lane.geometry().lazy_limit();
-        Ok(Self {
-            at: lane.geometry().cursor(head),
-            lane,
-            given_back: head,
-            seen_tail: tail,
-            keeps_to,
-            plain: 0,
-        })
+        let at = lane.geometry().cursor(head);
+        let mut cursor = Self { at, lane, given_back: 0, seen_tail: tail, keeps_to: 0, plain: 0 };
+        cursor.keep_from(head);
+        Ok(cursor)
     }
 
     pub(crate) fn lane(&self) -> &Lane {
@@ -464,17 +475,9 @@ impl Exclusive {
     /// Looks at the producer's line. Whether there is something to be taken.
     #[inline(always)]
     pub(crate) fn look(&mut self) -> bool {
-        let Some(next @ [_, ..]) = self.lane.eights().get(self.at.offset as usize / 8..) else {
-            return false; // of smaller words: there is nothing plain, and `available` need not look each time
-        };
-        copy::wide::expect(next);
-        let tail = readable(&self.lane);
-        let known = tail.wrapping_sub(self.at.position); // of a tail that cannot be, an impossible number
-        let found = known.wrapping_sub(1) < self.lane.geometry().capacity();
-        if found {
-            self.seen_tail = tail;
-        }
-        found
+        let found = tail_ahead(&self.lane, self.at);
+        self.seen_tail = found.unwrap_or(self.seen_tail);
+        found.is_some()
     }
 
     /// Takes one frame out if nothing else is to be done than to copy it: `out` is as long. Its position.
@@ -645,17 +648,9 @@ impl Observer {
     /// Looks at the producer's line. Whether there is something to be read.
     #[inline(always)]
     pub(crate) fn look(&mut self) -> bool {
-        let Some(next @ [_, ..]) = self.lane.eights().get(self.at.offset as usize / 8..) else {
-            return false; // of smaller words: there is nothing plain, and `read` looks
-        };
-        copy::wide::expect(next);
-        let tail = readable(&self.lane);
-        let known = tail.wrapping_sub(self.at.position); // of a tail that cannot be, an impossible number
-        let found = known.wrapping_sub(1) < self.lane.geometry().capacity() && tail >= self.seen_tail;
-        if found {
-            self.seen_tail = tail;
-        }
-        found
+        let found = tail_ahead(&self.lane, self.at).filter(|tail| *tail >= self.seen_tail);
+        self.seen_tail = found.unwrap_or(self.seen_tail);
+        found.is_some()
     }
 
     /// Lets what is known of be read [plainly](Self::read_plain), for `most` frames; or, while there is more to say with it,

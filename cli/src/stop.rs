@@ -16,6 +16,13 @@ use std::time::{Duration, Instant};
 /// How long a command may sleep or wait before it looks at the flag again.
 pub(crate) const SLICE: Duration = Duration::from_millis(250);
 
+/// What a terminal sends to all that run in it.
+pub(crate) const BY_TERMINAL: &[i32] = &[
+    SIGINT,
+    #[cfg(unix)]
+    SIGHUP,
+];
+
 /// A request to end cleanly.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stop(Arc<AtomicBool>);
@@ -50,8 +57,8 @@ impl Stop {
         Ok(stop)
     }
 
-    /// For a process whose parent decides when it is over, and leaves `others` to it: signals that the terminal sends
-    /// to both.
+    /// For a process whose parent decides when it is over, and leaves `others` to it: signals that the
+    /// [terminal](BY_TERMINAL) sends to both.
     pub(crate) fn of_a_part(others: &[i32]) -> io::Result<Self> {
         let stop = Self::default();
         stop.watch(SIGTERM)?;

@@ -3,7 +3,7 @@
 //! gives back what it read, and is followed by a notification of space.
 
 use super::set::{Awaiting, Detached};
-use super::{Frames, IN_A_ROW, Peers, ReadError, Told, left_in_a_row, space_event};
+use super::{Frames, Peers, ReadError, Told, space_event};
 use crate::lane::{self, Observed};
 use crate::segment::Lane;
 use crate::sync::{Site, holds};
@@ -60,19 +60,17 @@ pub(crate) struct Observer {
     lost: u64,
     /// Frames right before the cursor that were gone when it came there: the next read says so.
     skipped: u64,
-    /// Where a row of plain reads ends.
-    row_ends: u64,
 }
 
 impl Observer {
     pub(crate) fn new(cursor: lane::Observer) -> Self {
-        Self { told: Told::new(cursor.lane()), cursor: Cursor::Own(cursor), lost: 0, skipped: 0, row_ends: 0 }
+        Self { told: Told::new(cursor.lane()), cursor: Cursor::Own(cursor), lost: 0, skipped: 0 }
     }
 
     /// One that holds a lossless seat, and missed `skipped` frames when it sat down.
     pub(crate) fn lossless(cursor: lane::Lossless, skipped: u64, fences: Fences) -> Self {
         let told = Told::new(cursor.lane());
-        let seated = Self { told, cursor: Cursor::Seated(cursor, fences), lost: 0, skipped, row_ends: 0 };
+        let seated = Self { told, cursor: Cursor::Seated(cursor, fences), lost: 0, skipped };
         seated.cursor.notify(); // the one who died there before may have been waited for
         seated
     }
@@ -123,7 +121,7 @@ impl Observer {
     pub(crate) fn looks_plain(&mut self, told: impl FnOnce(&Lane) -> bool) -> bool {
         let Cursor::Own(cursor) = &mut self.cursor else { return false };
         if cursor.wants_to_look() {
-            let left = left_in_a_row(self.row_ends, cursor.position());
+            let left = self.told.left_in_row(cursor.position());
             if !(left > 0 && cursor.look() && self.told.is_of_same(cursor.lane()) && told(cursor.lane())) {
                 return false;
             }
@@ -156,7 +154,7 @@ impl Observer {
             }
         };
         self.lost = self.lost.saturating_add(observed.lost);
-        self.row_ends = self.position() + IN_A_ROW;
+        self.told.begin_row(self.cursor.position());
         if observed.frames == 0 {
             return Err(match observed.lost {
                 0 => self.told.why_empty(self.cursor.lane(), self.cursor.position()),

@@ -374,13 +374,6 @@ fn verdict(lane: &Lane, position: u64, seen_tail: u64, stop: ReadError) -> Resul
 /// Frames that are read plainly before all is looked at again, and said where the reader is.
 const IN_A_ROW: u64 = 64;
 
-/// Frames that may be read plainly at `position`, in a row that ends at `end`.
-#[inline(always)]
-fn left_in_a_row(end: u64, position: u64) -> u64 {
-    let left = end.wrapping_sub(position);
-    if left <= IN_A_ROW { left } else { 0 } // it has moved
-}
-
 /// What every reader carries along beside its cursor: how far it has been told.
 #[derive(Clone, Copy, Debug)]
 struct Told {
@@ -388,11 +381,13 @@ struct Told {
     /// The epoch whose producer's death was said; epoch 0 is a producer that died before it began.
     death_of: Option<u64>,
     noticed: Option<News>,
+    /// Where a row of plain reads ends.
+    row_ends: u64,
 }
 
 impl Told {
     fn new(lane: &Lane) -> Self {
-        Self { epoch: lane::epoch(lane), death_of: None, noticed: None }
+        Self { epoch: lane::epoch(lane), death_of: None, noticed: None, row_ends: 0 }
     }
 
     /// Waits until a reader at `position` has something to do. `Ok`: there are frames.
@@ -457,6 +452,19 @@ impl Told {
             Some(Err(stop)) => stop,
             _ => ReadError::Empty,
         }
+    }
+
+    /// All was said to a reader that is at `position`: a row of plain reads may begin.
+    #[inline]
+    fn begin_row(&mut self, position: u64) {
+        self.row_ends = position + IN_A_ROW;
+    }
+
+    /// Frames of that row that are left at `position`.
+    #[inline(always)]
+    fn left_in_row(&self, position: u64) -> u64 {
+        let left = self.row_ends.wrapping_sub(position);
+        if left <= IN_A_ROW { left } else { 0 } // it has moved
     }
 
     /// Whether the producer is the one that it was. After `tail` was loaded.

@@ -3,7 +3,7 @@
 //! giving back is followed by a notification of space.
 
 use super::set::{Awaiting, Detached};
-use super::{Frames, IN_A_ROW, Peers, ReadError, Told, left_in_a_row, space_event};
+use super::{Frames, IN_A_ROW, Peers, ReadError, Told, space_event};
 use crate::lane::Exclusive;
 use crate::layout::NONE;
 use crate::segment::Lane;
@@ -17,13 +17,11 @@ pub(crate) struct Consumer {
     cursor: Exclusive,
     told: Told,
     fences: Fences,
-    /// Where a row of plain takes ends.
-    row_ends: u64,
 }
 
 impl Consumer {
     pub(crate) fn new(cursor: Exclusive, fences: Fences) -> Self {
-        Self { told: Told::new(cursor.lane()), cursor, fences, row_ends: 0 }
+        Self { told: Told::new(cursor.lane()), cursor, fences }
     }
 
     pub(crate) fn cursor(&self) -> &Exclusive {
@@ -65,7 +63,7 @@ impl Consumer {
     #[inline(always)]
     pub(crate) fn looks_plain(&mut self, told: impl FnOnce(&Lane) -> bool) -> bool {
         if self.cursor.wants_to_look() {
-            let left = left_in_a_row(self.row_ends, self.cursor.position());
+            let left = self.told.left_in_row(self.cursor.position());
             let found = left > 0
                 && self.cursor.look()
                 && self.told.is_of_same(self.cursor.lane())
@@ -136,7 +134,7 @@ impl Consumer {
     pub(crate) fn take(&mut self, frames: u64) -> Frames {
         let first_position = self.cursor.position();
         self.cursor.take(frames);
-        self.row_ends = self.cursor.position() + IN_A_ROW;
+        self.told.begin_row(self.cursor.position());
         if frames > 1 || self.cursor.keeps_too_many() || self.producer_waits() {
             self.give_back();
         }

@@ -42,6 +42,15 @@ impl<const N: usize> Ring<N> {
         &self.memory.words(LINE, 1)[0]
     }
 
+    /// Whether there is room for `count` frames from `at` on; looks at the other side's line only if it must.
+    #[inline(always)]
+    fn has_room(&self, at: u64, count: u64, seen: &mut u64) -> bool {
+        if at + count - *seen > self.mask + 1 {
+            *seen = self.head().load(Acquire);
+        }
+        at + count - *seen <= self.mask + 1
+    }
+
     #[inline(always)]
     fn frame(&self, position: u64) -> *mut Frame<N> {
         // SAFETY: inside of the memory, for any position.
@@ -86,11 +95,8 @@ impl<const N: usize> Link<N> for Bare<N> {
 impl<const N: usize> Tx<N> for BareTx<N> {
     #[inline(always)]
     fn send(&mut self, frame: &Frame<N>) -> bool {
-        if self.at - self.seen > self.ring.mask {
-            self.seen = self.ring.head().load(Acquire);
-            if self.at - self.seen > self.ring.mask {
-                return false;
-            }
+        if !self.ring.has_room(self.at, 1, &mut self.seen) {
+            return false;
         }
         // SAFETY: the other side has given it back.
         unsafe { ptr::copy_nonoverlapping(frame, self.ring.frame(self.at), 1) };
@@ -102,11 +108,8 @@ impl<const N: usize> Tx<N> for BareTx<N> {
     #[inline(always)]
     fn send_all(&mut self, frames: &[Frame<N>]) -> bool {
         let count = frames.len() as u64;
-        if self.at + count - self.seen > self.ring.mask + 1 {
-            self.seen = self.ring.head().load(Acquire);
-            if self.at + count - self.seen > self.ring.mask + 1 {
-                return false;
-            }
+        if !self.ring.has_room(self.at, count, &mut self.seen) {
+            return false;
         }
         for (frame, position) in frames.iter().zip(self.at..) {
             // SAFETY: the other side has given it back.
@@ -218,11 +221,8 @@ fn slot(ring: &Ring<2>, position: u64) -> &[AtomicU64; 2] {
 impl Tx<1> for SlotTx {
     #[inline(always)]
     fn send(&mut self, &[value]: &Frame<1>) -> bool {
-        if self.at - self.seen > self.ring.mask {
-            self.seen = self.ring.head().load(Acquire);
-            if self.at - self.seen > self.ring.mask {
-                return false;
-            }
+        if !self.ring.has_room(self.at, 1, &mut self.seen) {
+            return false;
         }
         let [sequence, element] = slot(&self.ring, self.at);
         element.store(value, Relaxed);

@@ -5,9 +5,7 @@
 use super::peer::Names;
 use super::{echo, machine, pushes, throughput};
 use crate::failure::Failure;
-#[cfg(unix)]
-use crate::stop::SIGHUP;
-use crate::stop::{SIGINT, SLICE, Stop};
+use crate::stop::{BY_TERMINAL, SLICE, Stop};
 use annulus::{Scope, Strategy};
 use serde::Serialize;
 use std::io::{self, Write as _};
@@ -37,11 +35,7 @@ enum Job {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
-    let stop = Stop::of_a_part(&[
-        SIGINT,
-        #[cfg(unix)]
-        SIGHUP,
-    ])?;
+    let stop = Stop::of_a_part(BY_TERMINAL)?;
     if let Some(processor) = args.processor {
         machine::pin(processor)?;
     }

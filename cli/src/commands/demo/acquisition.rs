@@ -4,9 +4,7 @@ use super::report::Account;
 use crate::embedded;
 use crate::failure::Failure;
 use crate::pace::Pace;
-#[cfg(unix)]
-use crate::stop::SIGHUP;
-use crate::stop::{SIGINT, Stop};
+use crate::stop::{BY_TERMINAL, Stop};
 use std::io::{self, Write};
 use std::thread;
 use std::time::Duration;
@@ -24,11 +22,7 @@ pub(crate) struct Args {
 const BLOCKS: f64 = 60.0;
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
-    let stop = Stop::of_a_part(&[
-        SIGINT,
-        #[cfg(unix)]
-        SIGHUP,
-    ])?;
+    let stop = Stop::of_a_part(BY_TERMINAL)?;
     end_with_parent(stop.clone());
     let record = embedded::ecg();
     let mut producer = annulus::create(&args.name)
